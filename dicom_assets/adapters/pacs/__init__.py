@@ -1,0 +1,1 @@
+"""DICOM over TCP: our SCU and our Storage SCP."""

@@ -1,0 +1,1 @@
+"""An embedded staging PACS, research PACS and databases with invented patients."""

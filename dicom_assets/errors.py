@@ -1,0 +1,59 @@
+"""The errors that every layer shares: one class for each distinct reaction.
+
+Messages are read by operators and stored by Dagster. They name what is wrong and what to do in
+terms of study keys, tags, counts, statuses and settings, and never contain a value of a data set.
+"""
+
+from __future__ import annotations
+
+
+class DicomAssetsError(Exception):
+    """Base of everything that is raised on purpose."""
+
+
+class ConfigurationError(DicomAssetsError):
+    """A setting, a database or a port is not as the run needs it: the run stops and a person acts."""
+
+
+class ProfileError(ConfigurationError):
+    """A de-identification profile can't be read; the message names line and field."""
+
+
+class StudyError(DicomAssetsError):
+    """This study can't go on until a person acts; its review row is marked with the message."""
+
+
+class StudyNotFoundError(StudyError):
+    """The staging PACS answers that it has no instance of the study."""
+
+
+class StudyNotApprovedError(StudyError):
+    """The review database does not, or no longer, approve the study."""
+
+
+class RegistrationRefusedError(StudyError):
+    """The research database can't link the study."""
+
+
+class TransientError(DicomAssetsError):
+    """This study failed for a reason that may pass; its review row is left alone, the next run tries again."""
+
+
+class PacsError(TransientError):
+    """A PACS is away, refuses an association or ends an operation with a failure status."""
+
+
+class IncompleteStudyError(TransientError):
+    """The PACS delivered, or kept, fewer instances than it should have."""
+
+
+class StudyBusyError(TransientError):
+    """Another run works on this study at this moment."""
+
+
+class StageNotReadyError(TransientError):
+    """A stage was asked for whose earlier stage is not up to date."""
+
+
+class StorageError(TransientError):
+    """A folder can't be written or read: disk full, no permission, content that does not match its manifest."""

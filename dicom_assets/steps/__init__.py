@@ -1,0 +1,1 @@
+"""One function per arrow of a study's way, on ports alone."""

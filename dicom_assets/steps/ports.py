@@ -1,0 +1,222 @@
+"""What the steps need of the world. Adapters fulfil these Protocols; `defs/resources.py` joins the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol
+
+from dicom_assets.study import (
+    InstanceRef,
+    PatientIdentity,
+    RegisteredStudy,
+    ReviewConflict,
+    ReviewedStudy,
+    Stage,
+    StudyKey,
+    Subject,
+)
+
+Receive = Callable[[str, bytes], None]
+"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk, raises to refuse it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What to ask a staging PACS for: a study, one of its series, or one instance. *Identified*."""
+
+    study_uid: str = field(repr=False)
+    series_uid: str | None = field(default=None, repr=False)
+    sop_instance_uid: str | None = field(default=None, repr=False)
+    sop_class_uids: frozenset[str] = frozenset()
+
+
+class StagingPacs(Protocol):
+    """The PACS that holds identified studies."""
+
+    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
+        """Every instance the PACS says it has of a study; empty when it has none."""
+
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
+        """Ask once; hand every instance that arrives to `receive`. Never raises for what did not arrive.
+
+        Raises:
+            PacsError: no association, or the PACS ended the operation with a failure.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInstance:
+    """A de-identified instance on its way to the research PACS."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file: str
+    open: Callable[[], BinaryIO] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What the research PACS answered for one instance. `problem` is empty when it was stored."""
+
+    sop_instance_uid: str
+    problem: str = ""
+
+
+class ResearchPacs(Protocol):
+    """The PACS that researchers see."""
+
+    name: str
+    """AE title, host and port, to tell one research PACS from another in a manifest."""
+
+    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
+        """Every instance the PACS says it has of a study; empty when it has none."""
+
+    def store(self, instances: Sequence[OutgoingInstance]) -> Iterator[StoreOutcome]:
+        """Send each instance once and yield its outcome as the PACS answers.
+
+        Raises:
+            PacsError: no association, or it was lost on the way.
+        """
+
+
+class ReviewDb(Protocol):
+    """The database of django-dicom-review. It is asked, and told of the outcome; it owns the reviews."""
+
+    def ready(self) -> Iterable[ReviewedStudy]:
+        """Studies that may be published now, oldest approval first, conflicts left out."""
+
+    def conflicts(self) -> Sequence[ReviewConflict]:
+        """Studies that an approval and another review are at odds about."""
+
+    def approval(self, study_uid: str) -> ReviewedStudy:
+        """The study's approval, whether or not it was published or marked with an error.
+
+        Raises:
+            StudyNotApprovedError: unknown, not approved, excluded or in conflict.
+        """
+
+    def mark_published(self, study_uid: str) -> None:
+        """Set `image_published` on every row of the study; doing it again changes nothing."""
+
+    def mark_error(self, study_uid: str, message: str) -> None:
+        """Set the processing error of every row of the study; `message` holds no value."""
+
+
+class IdentityDb(Protocol):
+    """The only home of real <-> pseudonym."""
+
+    def study_key(self, study_uid: str) -> StudyKey:
+        """The study's key, issued now if this is the first time it is asked for."""
+
+    def original_study_uid(self, study_key: StudyKey) -> str:
+        """The study behind a key.
+
+        Raises:
+            ConfigurationError: no such key was issued.
+        """
+
+    def subject(self, patient: PatientIdentity) -> Subject:
+        """What stands for the patient, the same in all studies and for ever."""
+
+    def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
+        """The recorded replacements of those of `uids` that have one."""
+
+    def record(
+        self,
+        study_key: StudyKey,
+        patient: PatientIdentity,
+        uids: Mapping[str, str],
+        values: Mapping[str, Mapping[str, str]],
+    ) -> Mapping[str, str]:
+        """Record a study's mappings in one transaction and return the UID mappings in force.
+
+        Where a UID was recorded before, the recorded replacement wins and is what comes back.
+        `values` maps an attribute's keyword to its original -> replacement pairs.
+        """
+
+
+class Registration(Protocol):
+    """How a study is linked with a research database; chosen by `REGISTRATION_HOOK`."""
+
+    name: str
+
+    def alias_for(self, patient: PatientIdentity) -> str | None:
+        """The patient's research alias, or None where the hook has none and the pseudonym serves."""
+
+    def register(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """Link the study; doing it again changes nothing. Returns counts of rows for the manifest.
+
+        Raises:
+            RegistrationRefusedError: the study can't be linked; the message goes to the review row.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FileReceipt:
+    """What was written: content hash (SHA-256, hex) and size in bytes."""
+
+    sha256: str
+    size_bytes: int
+
+
+class StageDraft(Protocol):
+    """A stage's folder while it is being written; nobody sees it before `commit`. Picklable."""
+
+    def names(self) -> Sequence[str]:
+        """Instance files that a killed run left in this draft, sorted."""
+
+    def write(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> FileReceipt:
+        """Write one instance file: temporary name, flushed to disk, renamed."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Read an instance file of the draft."""
+
+    def discard(self, name: str) -> None:
+        """Drop one instance file of the draft."""
+
+    def commit(self, manifest: Mapping[str, Any]) -> StageFolder:
+        """Make the stage visible in one rename, in place of what was there before."""
+
+
+class StageFolder(Protocol):
+    """A finished stage of a study. Picklable."""
+
+    def manifest(self) -> Mapping[str, Any]:
+        """What went in and what came out."""
+
+    def digest(self) -> str:
+        """SHA-256 of the manifest's bytes, which a later stage names as its input."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Read an instance file."""
+
+
+class StudyStore(Protocol):
+    """The folders of all studies."""
+
+    def lock(self, study_key: StudyKey) -> AbstractContextManager[None]:
+        """Hold the study for this run.
+
+        Raises:
+            StudyBusyError: another run holds it.
+        """
+
+    def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
+        """A finished stage, or None."""
+
+    def draft(self, study_key: StudyKey, stage: Stage, *, resume: bool = False) -> StageDraft:
+        """A draft to write the stage into; with `resume`, it still holds what a killed run left."""
+
+
+class AuditTrail(Protocol):
+    """The run's folder, written as things happen."""
+
+    def event(self, name: str, study_key: StudyKey | None = None, **facts: str | int | float | Mapping[str, int]) -> None:
+        """Append one line to `events.jsonl`; facts are value-free."""
+
+
+Clock = Callable[[], datetime]
