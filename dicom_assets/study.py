@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NewType
 
 StudyKey = NewType("StudyKey", str)
@@ -78,6 +79,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class FileReceipt:
+    """What was written: content hash (SHA-256, hex) and size in bytes."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewedStudy:
     """A study that people have reviewed. *Identified*.
 
@@ -115,3 +124,35 @@ class RegisteredStudy:
     sop_class_uid: str = ""
     number_of_series: int = 0
     number_of_instances: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What to ask a staging PACS for: a study, one of its series, or one instance. *Identified*."""
+
+    study_uid: str = field(repr=False)
+    series_uid: str | None = field(default=None, repr=False)
+    sop_instance_uid: str | None = field(default=None, repr=False)
+    sop_class_uids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInstance:
+    """A de-identified instance on its way to the research PACS."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What the research PACS answered for one instance.
+
+    `problem` is empty when it was stored; `retriable` tells a full disk from a refusal.
+    """
+
+    sop_instance_uid: str
+    problem: str = ""
+    retriable: bool = False

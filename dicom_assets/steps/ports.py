@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from dicom_assets.study import (
+    FileReceipt,
     InstanceRef,
+    OutgoingInstance,
     PatientIdentity,
     RegisteredStudy,
+    Retrieval,
     ReviewConflict,
     ReviewedStudy,
     Stage,
+    StoreOutcome,
     StudyKey,
     Subject,
 )
 
 Receive = Callable[[str, bytes], None]
-"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk, raises to refuse it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What to ask a staging PACS for: a study, one of its series, or one instance. *Identified*."""
-
-    study_uid: str = field(repr=False)
-    series_uid: str | None = field(default=None, repr=False)
-    sop_instance_uid: str | None = field(default=None, repr=False)
-    sop_class_uids: frozenset[str] = frozenset()
+"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk."""
 
 
 class StagingPacs(Protocol):
@@ -45,25 +39,6 @@ class StagingPacs(Protocol):
         Raises:
             PacsError: no association, or the PACS ended the operation with a failure.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingInstance:
-    """A de-identified instance on its way to the research PACS."""
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    file: str
-    open: Callable[[], BinaryIO] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOutcome:
-    """What the research PACS answered for one instance. `problem` is empty when it was stored."""
-
-    sop_instance_uid: str
-    problem: str = ""
 
 
 class ResearchPacs(Protocol):
@@ -155,14 +130,6 @@ class Registration(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class FileReceipt:
-    """What was written: content hash (SHA-256, hex) and size in bytes."""
-
-    sha256: str
-    size_bytes: int
-
-
 class StageDraft(Protocol):
     """A stage's folder while it is being written; nobody sees it before `commit`. Picklable."""
 
@@ -194,6 +161,9 @@ class StageFolder(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Read an instance file."""
 
+    def path_of(self, name: str) -> Path:
+        """Where an instance file lies, for those who must have a path."""
+
 
 class StudyStore(Protocol):
     """The folders of all studies."""
@@ -212,10 +182,16 @@ class StudyStore(Protocol):
         """A draft to write the stage into; with `resume`, it still holds what a killed run left."""
 
 
+Fact = str | int | float | Mapping[str, int]
+"""What may be said of a study in an event: value-free."""
+
+
 class AuditTrail(Protocol):
     """The run's folder, written as things happen."""
 
-    def event(self, name: str, study_key: StudyKey | None = None, **facts: str | int | float | Mapping[str, int]) -> None:
+    def event(
+        self, name: str, study_key: StudyKey | None = None, **facts: str | int | float | Mapping[str, int]
+    ) -> None:
         """Append one line to `events.jsonl`; facts are value-free."""
 
 

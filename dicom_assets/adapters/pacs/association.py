@@ -1,0 +1,140 @@
+"""Associations that open, or say in words an operator can act on why they did not."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from dicom_assets.errors import PacsError
+
+CONNECTION_TIMEOUT_SECONDS = 10
+ACSE_TIMEOUT_SECONDS = 30
+DIMSE_TIMEOUT_SECONDS = 300
+NETWORK_TIMEOUT_SECONDS = 120
+
+# A-ASSOCIATE-RJ diagnostics of source 1, "service user" (PS3.8 Table 9-21).
+_CALLING_AE_TITLE_UNKNOWN = 3
+_CALLED_AE_TITLE_UNKNOWN = 7
+
+Handlers = list[evt.EventHandlerType]
+
+
+@dataclass(frozen=True, slots=True)
+class PacsNode:
+    """Where a PACS listens, and the settings' prefix that says so (`STAGING_PACS`, `RESEARCH_PACS`)."""
+
+    ae_title: str
+    host: str
+    port: int
+    setting: str
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """Who we are to the PACSs."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+def silence_pynetdicom() -> None:
+    """Keep pynetdicom's and pydicom's loggers quiet: at some levels they print data sets."""
+    for name in ("pynetdicom", "pydicom"):
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False
+        logger.setLevel(logging.CRITICAL + 1)
+
+
+def set_no_delay(event: evt.Event) -> None:
+    """Send each PDU at once: with Nagle's algorithm on, every response waits for a delayed ACK."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+@contextmanager
+def associate(
+    local: LocalNode,
+    pacs: PacsNode,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[Any] = (),
+    handlers: Handlers | None = None,
+) -> Iterator[Association]:
+    """An established association, released at the end.
+
+    Raises:
+        PacsError: the PACS is away, or refuses; the message names the settings to look at.
+    """
+    ae = AE(ae_title=local.ae_title)
+    ae.connection_timeout = CONNECTION_TIMEOUT_SECONDS
+    ae.acse_timeout = ACSE_TIMEOUT_SECONDS
+    ae.dimse_timeout = DIMSE_TIMEOUT_SECONDS
+    ae.network_timeout = NETWORK_TIMEOUT_SECONDS
+    assoc = ae.associate(
+        pacs.host,
+        pacs.port,
+        contexts=list(contexts),
+        ae_title=pacs.ae_title,
+        max_pdu=0,
+        ext_neg=list(roles),
+        evt_handlers=[(evt.EVT_CONN_OPEN, set_no_delay), *(handlers or [])],
+    )
+    if not assoc.is_established:
+        raise PacsError(_why_not(assoc, local, pacs))
+    try:
+        yield assoc
+    except BaseException:
+        assoc.abort()
+        raise
+    else:
+        assoc.release()
+
+
+def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> str:
+    if assoc.is_rejected:
+        primitive = assoc.acceptor.primitive
+        diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
+        if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
+            return f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE."
+        if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
+            return (
+                f"{pacs.name} does not know our AE title {local.ae_title}: "
+                "register it there, or correct LOCAL_AE_TITLE."
+            )
+        return f"{pacs.name} rejected the association for now: try again later, or ask who runs it."
+    if not _answers(pacs):
+        return (
+            f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
+            f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
+        )
+    accepted = "it accepts none of the services asked for" if assoc.acceptor.primitive else "it closed the connection"
+    return f"No association with {pacs.name}: {accepted}; check {pacs.setting}_* and the PACS's own log."
+
+
+def _answers(pacs: PacsNode) -> bool:
+    try:
+        socket.create_connection((pacs.host, pacs.port), CONNECTION_TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def status_of(response: Any) -> int | None:
+    """A response's status, or None when the association ended before one came."""
+    return int(response.Status) if response is not None and "Status" in response else None

@@ -1,0 +1,80 @@
+"""C-STORE to the research PACS, one association at a time, every status read (PS3.4 B.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pynetdicom import _config, build_context
+from pynetdicom.association import Association
+
+from dicom_assets.adapters.pacs import query
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, status_of
+from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
+from dicom_assets.errors import PacsError
+from dicom_assets.study import InstanceRef, OutgoingInstance, StoreOutcome
+
+# Stored, with a coercion or a mismatch that the receiver wants to have mentioned (PS3.4 Table B.2-1).
+_STORED_WITH_WARNING = (0xB000, 0xB006, 0xB007)
+_OUT_OF_RESOURCES = 0xA700
+
+# Files go out as they lie on disk, never decoded.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+
+@dataclass(frozen=True, slots=True)
+class CStorePacs:
+    """A research PACS that takes C-STORE; implements `ResearchPacs`."""
+
+    local: LocalNode
+    pacs: PacsNode
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return self.pacs.name
+
+    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
+        """Every instance the PACS says it has of a study."""
+        return query.find_instances(self.local, self.pacs, study_uid)
+
+    def store(self, instances: Sequence[OutgoingInstance]) -> Iterator[StoreOutcome]:
+        """Send each instance once; yield its outcome as the PACS answers.
+
+        Raises:
+            PacsError: no association, or it was lost on the way.
+        """
+        for batch in _batches(instances):
+            pairs = sorted({(item.sop_class_uid, item.transfer_syntax_uid) for item in batch})
+            with associate(self.local, self.pacs, [build_context(*pair) for pair in pairs]) as assoc:
+                accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in assoc.accepted_contexts}
+                for item in batch:
+                    if (item.sop_class_uid, item.transfer_syntax_uid) in accepted:
+                        yield self._send(assoc, item)
+                    else:
+                        problem = f"not accepted: SOP Class {item.sop_class_uid} in {item.transfer_syntax_uid}"
+                        yield StoreOutcome(item.sop_instance_uid, problem)
+
+    def _send(self, assoc: Association, item: OutgoingInstance) -> StoreOutcome:
+        try:
+            status = status_of(assoc.send_c_store(item.path))
+        except (RuntimeError, ValueError, AttributeError, OSError) as error:
+            lost = f"{self.pacs.name} could not be sent to any further ({type(error).__name__})"
+            raise PacsError(f"{lost}: run again, only what is missing will be sent.") from None
+        if status is None:
+            raise PacsError(f"{self.pacs.name} broke off a C-STORE: run again, only what is missing will be sent.")
+        if status == 0x0000 or status in _STORED_WITH_WARNING:
+            return StoreOutcome(item.sop_instance_uid)
+        retriable = status & 0xFF00 == _OUT_OF_RESOURCES
+        return StoreOutcome(item.sop_instance_uid, f"refused with status 0x{status:04X}", retriable)
+
+
+def _batches(instances: Sequence[OutgoingInstance]) -> Iterator[list[OutgoingInstance]]:
+    """Instances grouped so that no association needs more than its 128 presentation contexts."""
+    by_pair: dict[tuple[str, str], list[OutgoingInstance]] = {}
+    for item in instances:
+        by_pair.setdefault((item.sop_class_uid, item.transfer_syntax_uid), []).append(item)
+    groups = iter(by_pair.values())
+    while batch := list(islice(groups, MAX_CONTEXTS)):
+        yield [item for group in batch for item in group]

@@ -1,0 +1,198 @@
+"""The folders of all studies: `DATA_DIR/studies/<study key>/<stage>/`, each finished in one rename.
+
+A stage is written into a draft folder (`.<stage>.draft`) and becomes visible when the draft, with its
+manifest inside, is renamed. A killed run leaves a draft, never half a stage. Every folder is 0700:
+`pulled` holds identified images, and nobody but the operator has business in the others.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from dicom_assets.errors import StorageError, StudyBusyError
+from dicom_assets.study import FileReceipt, Stage, StudyKey
+
+MANIFEST = "manifest.json"
+INSTANCES = "instances"
+
+
+@contextmanager
+def _storage_errors(doing: str) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError` that says what was being done and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "the disk of DATA_DIR is full; free some space or run `dicom-assets purge`, then run again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            advice = "DATA_DIR is not writable for this user; check its owner and mode"
+        else:
+            advice = "check the disk of DATA_DIR, then run again"
+        name = errno.errorcode.get(error.errno or 0, "OSError")
+        raise StorageError(f"Could not {doing} ({name}): {advice}.") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_durably(path: Path, chunks: Sequence[bytes | memoryview]) -> FileReceipt:
+    """Write to a temporary name, flush to disk, rename; returns the content's hash and size in bytes."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with temporary.open("xb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return FileReceipt(sha256=digest.hexdigest(), size_bytes=size)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedStage:
+    """A stage that stands; implements the port `StageFolder`."""
+
+    path: Path
+
+    def manifest(self) -> Mapping[str, Any]:
+        """What went in and what came out."""
+        content: Mapping[str, Any] = json.loads(self._manifest_bytes())
+        return content
+
+    def digest(self) -> str:
+        """SHA-256 of the manifest's bytes."""
+        return hashlib.sha256(self._manifest_bytes()).hexdigest()
+
+    def open(self, name: str) -> BinaryIO:
+        """Read an instance file."""
+        with _storage_errors(f"read an instance of stage {self.path.name}"):
+            return self.path_of(name).open("rb")
+
+    def path_of(self, name: str) -> Path:
+        """Where an instance file lies."""
+        return self.path / INSTANCES / name
+
+    def _manifest_bytes(self) -> bytes:
+        with _storage_errors(f"read the manifest of stage {self.path.name}"):
+            return (self.path / MANIFEST).read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class DraftStage:
+    """A stage being written; implements the port `StageDraft`."""
+
+    path: Path
+    target: Path
+
+    def names(self) -> Sequence[str]:
+        """Whole instance files in the draft, sorted."""
+        return sorted(entry.name for entry in (self.path / INSTANCES).iterdir() if not entry.name.startswith("."))
+
+    def write(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> FileReceipt:
+        """Write one instance file durably."""
+        chunks = [content] if isinstance(content, bytes) else content
+        with _storage_errors(f"write an instance of stage {self.target.name}"):
+            return _write_durably(self.path / INSTANCES / name, chunks)
+
+    def open(self, name: str) -> BinaryIO:
+        """Read an instance file of the draft."""
+        with _storage_errors(f"read an instance of stage {self.target.name}"):
+            return (self.path / INSTANCES / name).open("rb")
+
+    def discard(self, name: str) -> None:
+        """Drop one instance file."""
+        with _storage_errors(f"drop an instance of stage {self.target.name}"):
+            (self.path / INSTANCES / name).unlink(missing_ok=True)
+
+    def commit(self, manifest: Mapping[str, Any]) -> FinishedStage:
+        """Put the manifest in, then let the draft take the stage's place."""
+        with _storage_errors(f"finish stage {self.target.name}"):
+            content = json.dumps(manifest, indent=1, sort_keys=True).encode()
+            _write_durably(self.path / MANIFEST, [content])
+            _sync_folder(self.path / INSTANCES)
+            _sync_folder(self.path)
+            aside = self.target.with_name(f".{self.target.name}.old")
+            shutil.rmtree(aside, ignore_errors=True)
+            if self.target.exists():
+                self.target.rename(aside)
+            self.path.rename(self.target)
+            _sync_folder(self.target.parent)
+            shutil.rmtree(aside, ignore_errors=True)
+        return FinishedStage(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStudyStore:
+    """Studies in a folder of a local or shared file system; implements the port `StudyStore`.
+
+    With `fallback`, finished stages that are not here are read from there: a dry run writes into a
+    scratch folder and reads what earlier runs left.
+    """
+
+    root: Path
+    fallback: Path | None = None
+
+    @contextmanager
+    def lock(self, study_key: StudyKey) -> Iterator[None]:
+        """Hold the study for this run; the lock dies with the process."""
+        with _storage_errors("prepare a study's folder"):
+            self._folder(study_key).mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock(self._folder(study_key) / ".lock", blocking=False)
+        try:
+            with _storage_errors("lock a study's folder"):
+                lock.acquire()
+        except Timeout:
+            message = f"{study_key}: another run works on this study; it goes on there."
+            raise StudyBusyError(message) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def finished(self, study_key: StudyKey, stage: Stage) -> FinishedStage | None:
+        """A finished stage, or None."""
+        for root in (self.root, self.fallback):
+            if root is not None and (root / study_key / stage / MANIFEST).is_file():
+                return FinishedStage(root / study_key / stage)
+        return None
+
+    def draft(self, study_key: StudyKey, stage: Stage, *, resume: bool = False) -> DraftStage:
+        """A draft for the stage; unless `resume`, whatever a killed run left in it is dropped."""
+        path = self._folder(study_key) / f".{stage}.draft"
+        with _storage_errors(f"prepare stage {stage}"):
+            if not resume:
+                shutil.rmtree(path, ignore_errors=True)
+            instances = path / INSTANCES
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            instances.mkdir(mode=0o700, exist_ok=True)
+            for entry in instances.iterdir():
+                if entry.name.startswith("."):
+                    entry.unlink()
+        return DraftStage(path=path, target=self._folder(study_key) / stage)
+
+    def _folder(self, study_key: StudyKey) -> Path:
+        return self.root / study_key
