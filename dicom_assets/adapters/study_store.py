@@ -196,3 +196,29 @@ class FolderStudyStore:
 
     def _folder(self, study_key: StudyKey) -> Path:
         return self.root / study_key
+
+
+@contextmanager
+def scratch_folder(data_dir: Path) -> Iterator[Path]:
+    """A folder under `DATA_DIR/scratch/` that is gone afterwards; those of killed runs are removed too."""
+    with _storage_errors("prepare the scratch folder"):
+        root = data_dir / "scratch"
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for abandoned in root.iterdir():
+            _remove_if_abandoned(abandoned)
+        folder = root / uuid.uuid4().hex
+        folder.mkdir(mode=0o700)
+    lock = FileLock(folder / ".lock", blocking=False)
+    with lock:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    try:
+        with FileLock(folder / ".lock", blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+    except (Timeout, OSError):
+        return

@@ -44,8 +44,9 @@ class StagingPacs(Protocol):
 class ResearchPacs(Protocol):
     """The PACS that researchers see."""
 
-    name: str
-    """AE title, host and port, to tell one research PACS from another in a manifest."""
+    @property
+    def name(self) -> str:
+        """AE title, host and port, to tell one research PACS from another in a manifest."""
 
     def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
         """Every instance the PACS says it has of a study; empty when it has none."""
@@ -73,6 +74,9 @@ class ReviewDb(Protocol):
         Raises:
             StudyNotApprovedError: unknown, not approved, excluded or in conflict.
         """
+
+    def standing_counts(self) -> Mapping[str, int]:
+        """How many studies no run would take, by reason."""
 
     def mark_published(self, study_uid: str) -> None:
         """Set `image_published` on every row of the study; doing it again changes nothing."""
@@ -117,10 +121,19 @@ class IdentityDb(Protocol):
 class Registration(Protocol):
     """How a study is linked with a research database; chosen by `REGISTRATION_HOOK`."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the manifest calls this hook."""
 
     def alias_for(self, patient: PatientIdentity) -> str | None:
         """The patient's research alias, or None where the hook has none and the pseudonym serves."""
+
+    def check(self, study: RegisteredStudy) -> None:
+        """Whether the study could be linked; changes nothing.
+
+        Raises:
+            RegistrationRefusedError: it could not.
+        """
 
     def register(self, study: RegisteredStudy) -> Mapping[str, int]:
         """Link the study; doing it again changes nothing. Returns counts of rows for the manifest.
@@ -189,10 +202,15 @@ Fact = str | int | float | Mapping[str, int]
 class AuditTrail(Protocol):
     """The run's folder, written as things happen."""
 
-    def event(
-        self, name: str, study_key: StudyKey | None = None, **facts: str | int | float | Mapping[str, int]
-    ) -> None:
-        """Append one line to `events.jsonl`; facts are value-free."""
+    def event(self, name: str, study_key: StudyKey | None = None, facts: Mapping[str, Fact] | None = None) -> None:
+        """Write down what happened; facts are value-free.
+
+        Raises:
+            StorageError: it could not be written.
+        """
 
 
 Clock = Callable[[], datetime]
+
+Progress = Callable[[int, int], None]
+"""Told how many instances are done, of how many."""

@@ -1,0 +1,26 @@
+"""The run config of the op `advance_studies`."""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+from pydantic import Field
+
+
+class RunConfig(dg.Config):
+    """What one run does. Defaults are those of the old pipeline's command line."""
+
+    limit: int = Field(default=10, ge=1, description="Most studies to take from the review queue in this run.")
+    modalities: list[str] = Field(
+        default=["CT", "MR"], min_length=1, description="Instances of other modalities are quarantined."
+    )
+    dry_run: bool = Field(
+        default=False,
+        description="Change nothing anywhere: pull and de-identify into a scratch folder, report, throw it away.",
+    )
+    publish: bool = Field(default=True, description="False stops after `registered`.")
+    refresh: bool = Field(default=False, description="Do stages again that are already up to date.")
+    workers: int = Field(
+        default=os.cpu_count() or 1, ge=1, description="Studies in flight, and processes that de-identify."
+    )

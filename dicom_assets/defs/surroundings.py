@@ -1,0 +1,113 @@
+"""Opening everything a run needs, and closing it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from loky import get_reusable_executor
+
+from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.pacs.association import silence_pynetdicom
+from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder
+from dicom_assets.defs.config import RunConfig
+from dicom_assets.defs.resources import (
+    DataDirResource,
+    DeidentificationResource,
+    IdentityDbResource,
+    LocalNodeResource,
+    RegistrationResource,
+    ResearchPacsResource,
+    ReviewDbResource,
+    StagingPacsResource,
+)
+from dicom_assets.errors import ConfigurationError
+from dicom_assets.steps.advance_study import Surroundings
+from dicom_assets.steps.deidentify_batch import DeidentificationSettings
+from dicom_assets.steps.ports import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The resources of the op, by name."""
+
+    local: LocalNodeResource
+    staging_pacs: StagingPacsResource
+    research_pacs: ResearchPacsResource
+    review_db: ReviewDbResource
+    identity_db: IdentityDbResource
+    registration: RegistrationResource
+    deidentification: DeidentificationResource
+    data_dir: DataDirResource
+
+
+@contextmanager
+def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> Iterator[tuple[Surroundings, RunFolder]]:
+    """Everything a study meets on its way, and the run's folder.
+
+    Raises:
+        ConfigurationError: a setting, a database or a profile is not as the run needs it.
+    """
+    silence_pynetdicom()
+    refuse_one_pacs_at_both_ends(resources)
+    local = resources.local.node()
+    data_dir = resources.data_dir.folder()
+    with ExitStack() as stack:
+        registration = stack.enter_context(resources.registration.open(read_only=config.dry_run))
+        settings = DeidentificationSettings(
+            profile=resources.deidentification.load_profile(),
+            secret=resources.identity_db.secret(),
+            uid_root=resources.deidentification.uid_root,
+            allowed_modalities=frozenset(config.modalities),
+        )
+        staging_pacs, research_pacs = resources.staging_pacs.connect(local), resources.research_pacs.connect(local)
+        review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
+        identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
+        store = FolderStudyStore(data_dir / "studies")
+        if config.dry_run:
+            store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
+        audit = RunFolder(data_dir, run_id, settings_of(config))
+        executor = get_reusable_executor(max_workers=config.workers)
+        stack.callback(executor.shutdown, wait=True)
+        yield (
+            Surroundings(
+                staging_pacs=staging_pacs,
+                research_pacs=research_pacs,
+                review_db=review_db,
+                identity_db=identity_db,
+                registration=registration,
+                store=store,
+                audit=audit,
+                executor=executor,
+                settings=settings,
+            ),
+            audit,
+        )
+
+
+def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
+    """Stop before identified and research images meet in one PACS.
+
+    Raises:
+        ConfigurationError: both PACSs have the same host and port.
+    """
+    staging, research = resources.staging_pacs.node(), resources.research_pacs.node()
+    if (staging.host, staging.port) == (research.host, research.port):
+        raise ConfigurationError("STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them.")
+
+
+def settings_of(config: RunConfig) -> Mapping[str, Fact]:
+    """The run config as the audit trail shows it."""
+    return {
+        "limit": config.limit,
+        "modalities": ",".join(config.modalities),
+        "dry_run": _yes(config.dry_run),
+        "publish": _yes(config.publish),
+        "refresh": _yes(config.refresh),
+        "workers": config.workers,
+    }
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"

@@ -1,0 +1,76 @@
+"""The part of de-identification that runs in worker processes: some files of one study at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
+from dicom_assets.steps.ports import StageDraft, StageFolder
+from dicom_assets.study import FileReceipt, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class DeidentificationSettings:
+    """How to de-identify. *Secret*: holds the deployment's key."""
+
+    profile: Profile
+    secret: bytes = field(repr=False)
+    uid_root: str
+    allowed_modalities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Files of one study and all that is needed to de-identify them. *Identified*."""
+
+    files: Sequence[str]
+    pulled: StageFolder
+    draft: StageDraft
+    settings: DeidentificationSettings
+    subject: Subject
+    identifiers: frozenset[str] = field(repr=False)
+    recorded_uids: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOutcome:
+    """What became of one file. `uids` (*identified*) are the replacements that were used."""
+
+    source: str
+    outcome: Deidentified | Quarantined
+    receipt: FileReceipt | None
+    uids: Mapping[str, str] = field(repr=False)
+
+
+class _Chunks(list[bytes]):
+    """A destination that keeps what is written, without copying."""
+
+    def write(self, data: bytes) -> int:
+        """Keep a chunk."""
+        self.append(bytes(data))
+        return len(data)
+
+
+def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
+    """De-identify each file into the draft, under the same name."""
+    return [_deidentify_file(batch, name) for name in batch.files]
+
+
+def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
+    settings = batch.settings
+    uids = UidReplacer(settings.secret, settings.uid_root, batch.recorded_uids)
+    chunks = _Chunks()
+    with closing(batch.pulled.open(name)) as source:
+        outcome = deidentify_instance(
+            source,
+            chunks,
+            profile=settings.profile,
+            subject=batch.subject,
+            uids=uids,
+            allowed_modalities=settings.allowed_modalities,
+            identifiers=batch.identifiers,
+        )
+    receipt = batch.draft.write(name, chunks) if isinstance(outcome, Deidentified) else None
+    return InstanceOutcome(name, outcome, receipt, uids.seen)

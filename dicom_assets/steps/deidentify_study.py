@@ -1,0 +1,220 @@
+"""pulled -> deidentified: what may leave, written once; what may not, kept back with a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from dicom_assets.deidentification import Deidentified, Quarantined
+from dicom_assets.errors import StudyError, TransientError
+from dicom_assets.steps.deidentify_batch import (
+    Batch,
+    DeidentificationSettings,
+    InstanceOutcome,
+    deidentify_batch,
+)
+from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, count_by, standing
+from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
+from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
+
+BATCH_SIZE = 8
+"""Files that go to a worker process at once: few enough to share a study, many enough to be worth the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulledFacts:
+    """What a pulled study says of itself. *Identified*."""
+
+    files: Sequence[str]
+    patient: PatientIdentity
+    identifiers: frozenset[str]
+    uids: frozenset[str]
+    accession_numbers: Sequence[str]
+
+
+def read_pulled(pulled: StageFolder) -> PulledFacts:
+    """Read who and what a pulled study is.
+
+    Raises:
+        StudyError: it holds more than one patient, or nothing readable.
+    """
+    instances = pulled.manifest()["instances"]
+    identities = [entry["identity"] for entry in instances if entry["identity"] is not None]
+    patients = [PatientIdentity(**identity["patient"]) for identity in identities]
+    if not patients:
+        raise StudyError("None of the study's instances can be read: look at it in the staging PACS.")
+    distinct = {(patient.patient_id, patient.issuer) for patient in patients}
+    if len(distinct) > 1:
+        raise StudyError(
+            f"The study holds {len(distinct)} different Patient IDs: have it repaired in the staging PACS."
+        )
+    accession_numbers = sorted({identity["accession_number"] for identity in identities} - {""})
+    said = {value for patient in patients for value in asdict(patient).values()} | set(accession_numbers)
+    uid_fields = ("study_uid", "series_uid", "sop_uid")
+    return PulledFacts(
+        files=[entry["file"] for entry in instances],
+        patient=patients[0],
+        identifiers=frozenset(said - {""}),
+        uids=frozenset(identity[name] for identity in identities for name in uid_fields),
+        accession_numbers=accession_numbers,
+    )
+
+
+def deidentify_study(
+    study_key: StudyKey,
+    pulled: StageFolder,
+    *,
+    settings: DeidentificationSettings,
+    identity_db: IdentityDb,
+    registration: Registration,
+    store: StudyStore,
+    executor: Executor,
+    refresh: bool,
+    progress: Progress,
+) -> StageOutcome:
+    """De-identify a pulled study unless that stands already.
+
+    Raises:
+        StudyError: the study holds more than one patient, or nothing readable.
+        TransientError: a worker process died.
+    """
+    facts = read_pulled(pulled)
+    subject = subject_of(facts.patient, identity_db, registration)
+    inputs = {
+        "pulled": pulled.digest(),
+        "profile": settings.profile.fingerprint,
+        "modalities": ",".join(sorted(settings.allowed_modalities)),
+        "subject": subject.patient_id,
+        "uid_root": settings.uid_root,
+    }
+    finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
+    if finished is not None:
+        return StageOutcome(study_key, Stage.DEIDENTIFIED, finished, redone=False)
+    watch = Stopwatch()
+    batch = Batch(
+        files=facts.files,
+        pulled=pulled,
+        draft=store.draft(study_key, Stage.DEIDENTIFIED),
+        settings=settings,
+        subject=subject,
+        identifiers=facts.identifiers,
+        recorded_uids=identity_db.replacements(facts.uids),
+    )
+    outcomes = _deidentify_with_mappings_in_force(study_key, facts, batch, identity_db, executor, progress)
+    folder = commit(
+        batch.draft,
+        study_key,
+        Stage.DEIDENTIFIED,
+        inputs=inputs,
+        facts=_facts(outcomes, watch),
+        content=_content(outcomes),
+    )
+    return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
+
+
+def subject_of(patient: PatientIdentity, identity_db: IdentityDb, registration: Registration) -> Subject:
+    """What stands for the patient: the registration's alias where it has one, else the pseudonym."""
+    subject = identity_db.subject(patient)
+    alias = registration.alias_for(patient)
+    return subject if alias is None else replace(subject, patient_id=alias)
+
+
+def _deidentify_with_mappings_in_force(
+    study_key: StudyKey,
+    facts: PulledFacts,
+    batch: Batch,
+    identity_db: IdentityDb,
+    executor: Executor,
+    progress: Progress,
+) -> list[InstanceOutcome]:
+    """De-identify, record the mappings, and do again what used a mapping that was recorded otherwise.
+
+    Replacements are derived, so this happens only where the identity DB holds older mappings of UIDs
+    that an instance refers to and that do not belong to this study.
+    """
+    outcomes = {outcome.source: outcome for outcome in _run(batch, executor, progress)}
+    while True:
+        used = {original: new for outcome in outcomes.values() for original, new in outcome.uids.items()}
+        in_force = identity_db.record(study_key, facts.patient, used, _values(facts, batch.subject))
+        overruled = {original: new for original, new in in_force.items() if used[original] != new}
+        again = [name for name, outcome in outcomes.items() if outcome.uids.keys() & overruled.keys()]
+        if not again:
+            return [outcomes[name] for name in batch.files]
+        batch = replace(batch, recorded_uids={**batch.recorded_uids, **in_force})
+        outcomes |= {o.source: o for o in _run(replace(batch, files=again), executor, progress)}
+
+
+def _values(facts: PulledFacts, subject: Subject) -> Mapping[str, Mapping[str, str]]:
+    """What can be looked up later besides UIDs: keyword to original -> replacement."""
+    patient = facts.patient
+    return {
+        "PatientID": {patient.patient_id: subject.patient_id},
+        "PatientName": {patient.patient_name: subject.patient_id} if patient.patient_name else {},
+        "PatientBirthDate": {patient.birth_date: ""} if patient.birth_date else {},
+        "AccessionNumber": dict.fromkeys(facts.accession_numbers, ""),
+    }
+
+
+def _run(batch: Batch, executor: Executor, progress: Progress) -> Iterator[InstanceOutcome]:
+    parts = [replace(batch, files=part) for part in _parts(batch.files)]
+    total, done = len(batch.files), 0
+    futures = [executor.submit(deidentify_batch, part) for part in parts]
+    try:
+        for future in as_completed(futures):
+            outcomes = future.result()
+            done += len(outcomes)
+            progress(done, total)
+            yield from outcomes
+    except BrokenProcessPool:
+        raise TransientError(
+            "A worker process died, perhaps for want of memory: run again with fewer workers."
+        ) from None
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _parts(files: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (files[start : start + BATCH_SIZE] for start in range(0, len(files), BATCH_SIZE))
+
+
+def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:
+    done = [o.outcome for o in outcomes if isinstance(o.outcome, Deidentified)]
+    kept_back = [o.outcome for o in outcomes if isinstance(o.outcome, Quarantined)]
+    protocol = sum(q.reason is QuarantineReason.PATIENT_PROTOCOL and q.detail == "exact" for q in kept_back)
+    return {
+        "instances": len(done),
+        "series": len({d.series_instance_uid for d in done}),
+        "bytes": sum(o.receipt.size_bytes for o in outcomes if o.receipt is not None),
+        "quarantined": len(kept_back),
+        "quarantined_by_reason": count_by(Counter(str(q.reason) for q in kept_back)),
+        "protocol_series_instances": protocol,
+        "study_instance_uid": done[0].study_instance_uid if done else "",
+        "seconds": watch.seconds(),
+    }
+
+
+def _content(outcomes: Sequence[InstanceOutcome]) -> Mapping[str, Any]:
+    instances, quarantined = [], []
+    for one in outcomes:
+        if isinstance(one.outcome, Quarantined):
+            quarantined.append({"file": one.source, "reason": one.outcome.reason, "detail": one.outcome.detail})
+        elif one.receipt is not None:
+            instances.append(
+                {
+                    "file": one.source,
+                    "sha256": one.receipt.sha256,
+                    "bytes": one.receipt.size_bytes,
+                    "sop_instance_uid": one.outcome.sop_instance_uid,
+                    "series_instance_uid": one.outcome.series_instance_uid,
+                    "study_instance_uid": one.outcome.study_instance_uid,
+                    "sop_class_uid": one.outcome.sop_class_uid,
+                    "transfer_syntax_uid": one.outcome.transfer_syntax_uid,
+                    "modality": one.outcome.modality,
+                }
+            )
+    return {"instances": instances, "quarantined": quarantined, "residual_scan": "passed"}

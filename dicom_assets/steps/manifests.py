@@ -1,0 +1,76 @@
+"""What every stage writes down: what went in, what came out, how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dicom_assets.steps.ports import Fact, StageDraft, StageFolder, StudyStore
+from dicom_assets.study import Stage, StudyKey
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """A stage that stands. `redone` is False when it stood already and nothing had to be done."""
+
+    study_key: StudyKey
+    stage: Stage
+    folder: StageFolder
+    redone: bool
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """What to show of the stage: counts, bytes, seconds, new UIDs; no original value."""
+        facts: Mapping[str, Fact] = self.folder.manifest()["facts"]
+        return facts
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds since it was made."""
+
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        """Rounded to milliseconds."""
+        return round(time.monotonic() - self.started, 3)
+
+
+def standing(store: StudyStore, study_key: StudyKey, stage: Stage, inputs: Mapping[str, str]) -> StageFolder | None:
+    """The finished stage if it was made from these inputs, else None."""
+    folder = store.finished(study_key, stage)
+    if folder is None:
+        return None
+    manifest = folder.manifest()
+    return folder if manifest.get("format") == FORMAT and manifest.get("inputs") == dict(inputs) else None
+
+
+def commit(
+    draft: StageDraft,
+    study_key: StudyKey,
+    stage: Stage,
+    *,
+    inputs: Mapping[str, str],
+    facts: Mapping[str, Fact],
+    content: Mapping[str, Any],
+) -> StageFolder:
+    """Finish a stage with its manifest. `facts` may be shown to anybody, `content` stays in the folder."""
+    manifest = {
+        "format": FORMAT,
+        "study_key": study_key,
+        "stage": stage,
+        "inputs": dict(inputs),
+        "facts": dict(facts),
+        **content,
+    }
+    return draft.commit(manifest)
+
+
+def count_by(values: Counter[str]) -> dict[str, int]:
+    """A counter as a plain mapping, most frequent first."""
+    return dict(values.most_common())

@@ -1,0 +1,93 @@
+"""deidentified -> registered: the study is linked with the research database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from dicom_assets.errors import StudyError
+from dicom_assets.steps.deidentify_study import read_pulled, subject_of
+from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
+from dicom_assets.steps.ports import Fact, IdentityDb, Registration, StageFolder, StudyStore
+from dicom_assets.study import RegisteredStudy, Stage, StudyKey
+
+
+def register_study(
+    study_key: StudyKey,
+    pulled: StageFolder,
+    deidentified: StageFolder,
+    *,
+    identity_db: IdentityDb,
+    registration: Registration,
+    store: StudyStore,
+    refresh: bool,
+    dry_run: bool,
+) -> StageOutcome:
+    """Register a de-identified study unless that stands already; a dry run only asks whether it could be.
+
+    Raises:
+        StudyError: every instance was quarantined, there is nothing to register.
+        RegistrationRefusedError: the research database can't link the study.
+    """
+    require_something(deidentified)
+    inputs = {"deidentified": deidentified.digest(), "hook": registration.name}
+    finished = None if refresh else standing(store, study_key, Stage.REGISTERED, inputs)
+    if finished is not None:
+        return StageOutcome(study_key, Stage.REGISTERED, finished, redone=False)
+    watch = Stopwatch()
+    study = _registered_study(study_key, pulled, deidentified, identity_db, registration)
+    rows: Mapping[str, int] = {}
+    if dry_run:
+        registration.check(study)
+    else:
+        rows = registration.register(study)
+    facts: dict[str, Fact] = {
+        "instances": study.number_of_instances,
+        "series": study.number_of_series,
+        "rows": dict(rows),
+        "study_instance_uid": study.study_uid,
+        "seconds": watch.seconds(),
+    }
+    draft = store.draft(study_key, Stage.REGISTERED)
+    folder = commit(draft, study_key, Stage.REGISTERED, inputs=inputs, facts=facts, content={})
+    return StageOutcome(study_key, Stage.REGISTERED, folder, redone=True)
+
+
+def require_something(deidentified: StageFolder) -> None:
+    """Stop a study of which nothing may leave.
+
+    Raises:
+        StudyError: every instance was quarantined; the message counts the reasons.
+    """
+    facts = deidentified.manifest()["facts"]
+    if not facts["instances"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in facts["quarantined_by_reason"].items())
+        raise StudyError(f"Every instance was quarantined ({reasons}): there is nothing to publish.")
+
+
+def _registered_study(
+    study_key: StudyKey,
+    pulled: StageFolder,
+    deidentified: StageFolder,
+    identity_db: IdentityDb,
+    registration: Registration,
+) -> RegisteredStudy:
+    originals = read_pulled(pulled)
+    instances = deidentified.manifest()["instances"]
+    accession_numbers = originals.accession_numbers
+    return RegisteredStudy(
+        study_key=study_key,
+        patient=originals.patient,
+        alias=subject_of(originals.patient, identity_db, registration).patient_id,
+        original_study_uid=identity_db.original_study_uid(study_key),
+        accession_number=accession_numbers[0] if len(accession_numbers) == 1 else "",
+        study_uid=instances[0]["study_instance_uid"],
+        modality=_most_frequent(instances, "modality"),
+        sop_class_uid=_most_frequent(instances, "sop_class_uid"),
+        number_of_series=len({instance["series_instance_uid"] for instance in instances}),
+        number_of_instances=len(instances),
+    )
+
+
+def _most_frequent(instances: list[Mapping[str, str]], field: str) -> str:
+    return Counter(instance[field] for instance in instances).most_common(1)[0][0]

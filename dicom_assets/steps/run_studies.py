@@ -1,0 +1,44 @@
+"""Many studies at once, each at its own pace; what is done is told the moment it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+
+from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted, advance_study
+from dicom_assets.steps.manifests import StageOutcome
+from dicom_assets.steps.select_studies import SelectedStudy
+
+
+def run_studies(
+    studies: Sequence[SelectedStudy], around: Surroundings, wanted: Wanted, workers: int
+) -> Iterator[StageOutcome | Failure]:
+    """Advance the studies, `workers` of them at a time, and yield each finished stage and each failure.
+
+    Studies advance on threads; everything is yielded on the caller's.
+    """
+    news: SimpleQueue[StageOutcome | Failure | None] = SimpleQueue()
+
+    def work(study: SelectedStudy) -> None:
+        try:
+            failure = advance_study(study, around, wanted, news.put)
+            if failure is not None:
+                news.put(failure)
+        finally:
+            news.put(None)
+
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="study")
+    try:
+        futures = [pool.submit(work, study) for study in studies]
+        under_way = len(studies)
+        while under_way:
+            item = news.get()
+            if item is None:
+                under_way -= 1
+            else:
+                yield item
+        for future in futures:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,86 @@
+"""review database -> the studies of a run: the queue, or the studies behind given keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dicom_assets.errors import ConfigurationError, StudyNotApprovedError
+from dicom_assets.steps.ports import IdentityDb, ReviewDb, StudyStore
+from dicom_assets.study import ReviewedStudy, Stage, StudyKey
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedStudy:
+    """A study to work on. *Identified*."""
+
+    study_key: StudyKey
+    reviewed: ReviewedStudy = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A study left out because its reviews are at odds."""
+
+    study_key: StudyKey
+    review_ids: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a run works on, what it leaves out, and why.
+
+    `refused` are the keys asked for that may not be worked on, with the reason. `standing_counts`
+    counts the studies of the review database that no run would take, by reason.
+    """
+
+    studies: Sequence[SelectedStudy]
+    conflicts: Sequence[Conflict] = ()
+    refused: Mapping[StudyKey, str] = field(default_factory=dict)
+    standing_counts: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+
+
+def select_from_queue(
+    review_db: ReviewDb,
+    identity_db: IdentityDb,
+    store: StudyStore,
+    *,
+    limit: int,
+    publish: bool,
+    refresh: bool,
+) -> Selection:
+    """The oldest approvals, at most `limit` of them; `waiting` says how many more there are.
+
+    A run that does not publish passes over studies that are registered already: they stay in the
+    queue until they are published and would otherwise be all it ever takes.
+    """
+    studies: list[SelectedStudy] = []
+    waiting = 0
+    for reviewed in review_db.ready():
+        if len(studies) >= limit:
+            waiting += 1
+            continue
+        study_key = identity_db.study_key(reviewed.study_uid)
+        if publish or refresh or store.finished(study_key, Stage.REGISTERED) is None:
+            studies.append(SelectedStudy(study_key, reviewed))
+    conflicts = [
+        Conflict(identity_db.study_key(conflict.study_uid), conflict.review_ids, conflict.reasons)
+        for conflict in review_db.conflicts()
+    ]
+    return Selection(studies, conflicts, standing_counts=review_db.standing_counts(), waiting=waiting)
+
+
+def select_by_key(review_db: ReviewDb, identity_db: IdentityDb, study_keys: Sequence[StudyKey]) -> Selection:
+    """The studies behind these keys, as far as the review database approves them still."""
+    studies = []
+    refused: dict[StudyKey, str] = {}
+    for study_key in study_keys:
+        try:
+            reviewed = review_db.approval(identity_db.original_study_uid(study_key))
+        except (StudyNotApprovedError, ConfigurationError) as error:
+            refused[study_key] = str(error)
+        else:
+            studies.append(SelectedStudy(study_key, reviewed))
+    return Selection(studies, refused=refused)
