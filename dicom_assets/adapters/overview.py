@@ -133,9 +133,10 @@ class Overview:
             console.print("\nLeft out, because reviews are at odds:")
             for study_key, why in self.conflicts.items():
                 console.print(f"  {study_key} {why}", markup=False)
-        if self.left_out or self.waiting:
+        left_out = {reason: count for reason, count in self.left_out.items() if count}
+        if left_out or self.waiting:
             console.print("\nLeft out, studies of the review database by reason:")
-            for reason, count in self.left_out.items():
+            for reason, count in left_out.items():
                 console.print(f"  {count:6d} {reason}")
             if self.waiting:
                 console.print(f"  {self.waiting:6d} ready, beyond this run's limit")

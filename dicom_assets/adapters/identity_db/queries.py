@@ -1,0 +1,124 @@
+"""What is asked of the identity tables, on an open transaction. Rows are *identified*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, and_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dicom_assets.adapters.identity_db.tables import patient, study, uid
+from dicom_assets.errors import StudyError
+from dicom_assets.study import PatientIdentity, StudyKey, Subject
+
+CHUNK = 500
+"""Values in one IN list, below what every SQLite build takes (999 variables)."""
+
+
+class IssuedStudy(NamedTuple):
+    """A study with its key. *Identified*."""
+
+    study_key: StudyKey
+    original_study_uid: str
+    issued_at: datetime
+
+    def __repr__(self) -> str:
+        """The key alone."""
+        return f"IssuedStudy({self.study_key})"
+
+
+class PatientEntry(NamedTuple):
+    """How a patient is filed: the issuer and the id within it. *Identified*."""
+
+    issuer: str
+    original_id: str
+
+    def __repr__(self) -> str:
+        """Nothing of the patient."""
+        return "PatientEntry()"
+
+
+def entry_of(identity: PatientIdentity) -> PatientEntry:
+    r"""Where a patient is filed. Spaces around an id mean nothing (PS3.5 6.2, LO).
+
+    Without a Patient ID, name and birth date stand in, joined by a backslash, which no Patient ID contains.
+
+    Raises:
+        StudyError: there is nothing to tell the patient by; several unknown patients never become one.
+    """
+    issuer, patient_id = storable(identity.issuer).strip(), storable(identity.patient_id).strip()
+    name, birth_date = storable(identity.patient_name).strip(), storable(identity.birth_date).strip()
+    if not patient_id and (name or birth_date):
+        patient_id = f"{name}\\{birth_date}"
+    if not patient_id:
+        raise StudyError("No Patient ID (0010,0020), name or birth date: the study can't be given a pseudonym.")
+    return PatientEntry(issuer, patient_id)
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: undecodable bytes written out, no NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those rows that break no unique constraint; waits for, and gives way to, who inserted first."""
+    if rows:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def find_key(connection: Connection, study_uid: str) -> StudyKey | None:
+    """The key issued for a study."""
+    found = connection.execute(select(study.c.key).where(study.c.original_study_uid == study_uid)).scalar_one_or_none()
+    return None if found is None else StudyKey(found)
+
+
+def find_study_uid(connection: Connection, study_key: str) -> str | None:
+    """The study that a key was issued for."""
+    return connection.execute(select(study.c.original_study_uid).where(study.c.key == study_key)).scalar_one_or_none()
+
+
+def find_subject(connection: Connection, entry: PatientEntry) -> Subject | None:
+    """What stands for a patient."""
+    filed = and_(patient.c.original_id == entry.original_id, patient.c.issuer == entry.issuer)
+    found = connection.execute(select(patient.c.pseudonym, patient.c.date_offset_days).where(filed)).one_or_none()
+    return None if found is None else Subject(*found)
+
+
+def is_pseudonym_taken(connection: Connection, pseudonym: str) -> bool:
+    """Whether some patient has the pseudonym."""
+    return connection.execute(select(patient.c.id).where(patient.c.pseudonym == pseudonym)).first() is not None
+
+
+def find_replacements(connection: Connection, uids: Iterable[str]) -> dict[str, str]:
+    """The recorded replacements of those of `uids` that have one."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(sorted(set(uids))):
+        rows = connection.execute(select(uid.c.original, uid.c.replacement).where(uid.c.original.in_(chunk)))
+        found.update((original, replacement) for original, replacement in rows)
+    return found
+
+
+def find_taken(connection: Connection, replacements: Iterable[str]) -> set[str]:
+    """Those of `replacements` that are in use for some UID."""
+    taken: set[str] = set()
+    for chunk in _chunks(sorted(set(replacements))):
+        taken.update(connection.execute(select(uid.c.replacement).where(uid.c.replacement.in_(chunk))).scalars())
+    return taken
+
+
+def issued_studies(connection: Connection) -> list[IssuedStudy]:
+    """All studies, in the order their keys were issued."""
+    rows = connection.execute(
+        select(study.c.key, study.c.original_study_uid, study.c.issued_at).order_by(study.c.issued_at, study.c.key)
+    )
+    return [IssuedStudy(StudyKey(key), original, issued_at) for key, original, issued_at in rows]
+
+
+def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

@@ -1,0 +1,368 @@
+"""Registration links a study, or refuses it without naming anybody."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from dicom_assets.adapters.registration import (
+    NoRegistration,
+    RegistrationHook,
+    ResearchDatabaseRegistration,
+    load_registration,
+)
+from dicom_assets.adapters.registration.study_row import sop_class_text
+from dicom_assets.errors import ConfigurationError, RegistrationRefusedError, StudyError
+from dicom_assets.steps.ports import Registration
+from dicom_assets.study import PatientIdentity, RegisteredStudy
+from dicom_assets_tests.adapters.builders import (
+    ACCESSION,
+    MRN,
+    NOON,
+    STUDY_UID,
+    ResearchTables,
+    a_registered_study,
+    minutes,
+    names_nothing_identified,
+    sqlite_file,
+)
+
+STUDY = "staging_radiologystudy"
+
+
+@pytest.fixture
+def tables(database_url: str) -> ResearchTables:
+    """A research database of the newest version."""
+    return ResearchTables(database_url)
+
+
+def opened(tables: ResearchTables, **options: Any) -> ResearchDatabaseRegistration:
+    return ResearchDatabaseRegistration.open(tables.url, clock=lambda: minutes(30), **options)
+
+
+def a_stored_study(tables: ResearchTables, **values: Any) -> int:
+    other = tables.patient("RESEARCH-9", "MRN-9")
+    defaults = {
+        "original_study_uid": STUDY_UID,
+        "patient_id": other,
+        "encounter_id": tables.encounter(other),
+        "requested": True,
+        "exclude": False,
+        "image_published": False,
+        "accession_no": ACCESSION,
+        "high_risk_flag": True,
+        "impression": "stays",
+    }
+    return tables.add(STUDY, **defaults | values)
+
+
+def utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def test_adapters_fulfil_the_port(tables: ResearchTables) -> None:
+    hooks: list[Registration] = [NoRegistration(), opened(tables)]
+    checking: list[RegistrationHook] = [NoRegistration(), opened(tables)]
+    assert [hook.name for hook in hooks] == [hook.name for hook in checking] == ["none", "research_database"]
+
+
+def test_hook_none_has_no_alias_and_links_nothing() -> None:
+    hook = NoRegistration()
+    assert hook.alias_for(PatientIdentity(MRN)) is None
+    hook.check(a_registered_study())
+    assert hook.register(a_registered_study()) == {}
+
+
+@pytest.mark.parametrize("patient_id", [MRN, f" {MRN} ", "RESEARCH-1"])
+def test_alias_is_found_by_mrn_and_by_alias(tables: ResearchTables, patient_id: str) -> None:
+    assert opened(tables).alias_for(PatientIdentity(patient_id)) == "RESEARCH-1"
+
+
+def test_mrn_goes_before_alias(tables: ResearchTables) -> None:
+    tables.patient("RESEARCH-2", "RESEARCH-1")
+    assert opened(tables).alias_for(PatientIdentity("RESEARCH-1")) == "RESEARCH-2"
+
+
+@pytest.mark.parametrize("patient_id", ["SENTINEL-UNKNOWN", "", " "])
+def test_unknown_patient_has_no_alias(tables: ResearchTables, patient_id: str) -> None:
+    assert opened(tables).alias_for(PatientIdentity(patient_id)) is None
+
+
+def test_existing_row_gets_the_link_and_keeps_the_rest(tables: ResearchTables) -> None:
+    a_stored_study(tables)
+    before = tables.row(STUDY)
+    assert opened(tables).register(a_registered_study()) == {"rows_updated": 1}
+    after = tables.row(STUDY)
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    times = {name: utc(changed.pop(name)) for name in ("created", "modified", "pub_date")}
+    assert times == dict.fromkeys(times, minutes(30))
+    assert changed == {
+        "patient_id": tables.patient_id,
+        "encounter_id": tables.encounter_id,
+        "study_uid": "2.25.42",
+        "number_of_series": 2,
+        "total_images": 40,
+        "modality": "CT",
+        "sop_class": "1.2.840.10008.5.1.4.1.1.2",
+    }
+
+
+def test_publication_date_that_is_set_stays(tables: ResearchTables) -> None:
+    a_stored_study(tables, pub_date=NOON)
+    opened(tables).register(a_registered_study())
+    assert utc(tables.row(STUDY)["pub_date"]) == NOON
+
+
+def test_registering_again_changes_nothing(tables: ResearchTables) -> None:
+    opened(tables).register(a_registered_study())
+    before = tables.rows(STUDY)
+    later = ResearchDatabaseRegistration.open(tables.url, clock=lambda: minutes(99))
+    assert later.register(a_registered_study()) == {"rows_unchanged": 1}
+    assert tables.rows(STUDY) == before
+
+
+def test_all_rows_of_the_study_are_linked(tables: ResearchTables) -> None:
+    a_stored_study(tables)
+    tables.add(STUDY, **{k: v for k, v in tables.row(STUDY).items() if k != "id"})
+    assert opened(tables).register(a_registered_study()) == {"rows_updated": 2}
+
+
+def test_study_without_a_row_gets_one_with_every_needed_column(tables: ResearchTables) -> None:
+    assert opened(tables).register(a_registered_study()) == {"rows_inserted": 1}
+    row = tables.row(STUDY)
+    assert row["original_study_uid"] == STUDY_UID
+    assert row["accession_no"] == ACCESSION
+    assert row["patient_id"] == tables.patient_id
+    assert utc(row["pub_date"]) == minutes(30)
+    assert not any(row[flag] for flag in ("requested", "exclude", "image_published", "high_risk_flag"))
+
+
+def test_needed_columns_of_the_site_are_filled(tables: ResearchTables) -> None:
+    with tables.engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {STUDY}"))
+        stamp = "TIMESTAMP" if tables.engine.dialect.name == "postgresql" else "DATETIME"
+        connection.execute(
+            text(
+                f"CREATE TABLE {STUDY} (id INTEGER PRIMARY KEY DEFAULT 7, original_study_uid TEXT, study_uid TEXT, "
+                f"cohort VARCHAR(9) NOT NULL, score FLOAT NOT NULL, day DATE NOT NULL, seen {stamp} NOT NULL, "
+                "kept INTEGER NOT NULL DEFAULT 3)"
+            )
+        )
+    opened(tables).register(a_registered_study())
+    with tables.engine.connect() as connection:
+        row = connection.execute(text(f"SELECT cohort, score, kept FROM {STUDY}")).one()
+    assert tuple(row) == ("", 0, 3)
+
+
+def test_tables_without_links_serve(database_url: str) -> None:
+    tables = ResearchTables(database_url, links=False)
+    assert opened(tables).register(a_registered_study()) == {"rows_inserted": 1}
+
+
+def test_newest_data_source_of_a_contact_counts(tables: ResearchTables) -> None:
+    newest = tables.encounter(tables.patient_id)
+    tables.source(newest)
+    tables.source(tables.encounter(tables.patient_id), target="elsewhere")
+    tables.source(tables.encounter(tables.patient_id), field_1="other.pat_enc_csn_id")
+    opened(tables).register(a_registered_study())
+    assert tables.row(STUDY)["encounter_id"] == newest
+
+
+def test_highest_of_several_encounters_counts(tables: ResearchTables) -> None:
+    highest = tables.encounter(tables.patient_id)
+    tables.lead_to(highest, ACCESSION, contact=501, order=51)
+    tables.lead_to(tables.encounter_id, ACCESSION, contact=502, order=52)
+    opened(tables).register(a_registered_study())
+    assert tables.row(STUDY)["encounter_id"] == highest
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (a_registered_study(accession_number="SENTINEL-OTHER"), "Unable to find encounter in EHR"),
+        (a_registered_study(accession_number="  "), "Unable to find encounter in EHR"),
+        (a_registered_study(patient=PatientIdentity("SENTINEL-2")), "Unable to find patient in research database"),
+        (a_registered_study(alias="P123"), "The patient's alias is not the one in the instances"),
+    ],
+)
+def test_study_that_cannot_be_linked_is_refused_by_check_and_register_alike(
+    tables: ResearchTables, study: RegisteredStudy, message: str
+) -> None:
+    hook = opened(tables)
+    for act in (hook.check, hook.register):
+        with pytest.raises(RegistrationRefusedError, match=message) as caught:
+            act(study)
+        assert names_nothing_identified(str(caught.value))
+    assert tables.rows(STUDY) == []
+
+
+def test_encounter_of_another_patient_is_refused(tables: ResearchTables) -> None:
+    tables.source(tables.encounter(tables.patient("RESEARCH-2", "MRN-2")))
+    with pytest.raises(RegistrationRefusedError, match="another patient"):
+        opened(tables).register(a_registered_study())
+
+
+def test_encounter_that_is_gone_is_refused(tables: ResearchTables) -> None:
+    tables.source(999)
+    with pytest.raises(RegistrationRefusedError, match="Unable to find encounter in EHR"):
+        opened(tables).register(a_registered_study())
+
+
+def test_check_writes_nothing(tables: ResearchTables) -> None:
+    hook = opened(tables, read_only=True)
+    hook.check(a_registered_study())
+    assert tables.rows(STUDY) == []
+    with pytest.raises(ConfigurationError, match="reading only"):
+        hook.register(a_registered_study())
+
+
+def test_check_keeps_the_bytes_of_the_file(tmp_path: Path) -> None:
+    tables = ResearchTables(f"sqlite:///{tmp_path / 'research.db'}")
+    tables.engine.dispose()
+    before = sqlite_file(tables.url).read_bytes()
+    opened(tables, read_only=True).check(a_registered_study())
+    assert sqlite_file(tables.url).read_bytes() == before
+
+
+def test_row_that_the_database_refuses_is_told_without_values(tables: ResearchTables) -> None:
+    with tables.engine.begin() as connection:
+        connection.execute(text(f"CREATE UNIQUE INDEX once ON {STUDY} (study_uid)"))
+    opened(tables).register(a_registered_study())
+    with pytest.raises(StudyError, match="RESEARCH_DB_URL") as caught:
+        opened(tables).register(a_registered_study(original_study_uid=STUDY_UID + ".2"))
+    assert names_nothing_identified(str(caught.value))
+
+
+def test_query_of_the_configuration_leads_to_the_encounter(tables: ResearchTables) -> None:
+    query = "SELECT id FROM staging_encounter WHERE :accession_number = 'X7'"
+    hook = opened(tables, accession_query=query)
+    assert hook.register(a_registered_study(accession_number="X7")) == {"rows_inserted": 1}
+
+
+@pytest.mark.parametrize("query", ["SELECT 1", "SELECT id FROM t WHERE a = :accession_number AND b = :other"])
+def test_query_with_other_parameters_is_refused(tables: ResearchTables, query: str) -> None:
+    with pytest.raises(ConfigurationError, match=":accession_number"):
+        opened(tables, accession_query=query)
+
+
+def test_query_that_the_database_does_not_take_is_refused_at_start(tables: ResearchTables) -> None:
+    with pytest.raises(ConfigurationError, match="RESEARCH_DB_URL does not take the accession query"):
+        opened(tables, accession_query="SELECT id FROM nowhere WHERE a = :accession_number")
+
+
+def test_query_that_returns_no_ids_is_refused(tables: ResearchTables) -> None:
+    hook = opened(tables, accession_query="SELECT alias FROM staging_patient WHERE :accession_number <> ''")
+    with pytest.raises(ConfigurationError, match="not an encounter's id"):
+        hook.check(a_registered_study())
+
+
+@pytest.mark.parametrize("table", ["core_datasource", STUDY, "staging_patientphi"])
+def test_missing_table_names_the_setting(tables: ResearchTables, table: str) -> None:
+    with tables.engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {table}"))
+    with pytest.raises(ConfigurationError, match="RESEARCH_DB_URL"):
+        opened(tables)
+
+
+def test_missing_database_names_the_setting_and_is_not_created(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="RESEARCH_DB_URL"):
+        load_registration("research_database", f"sqlite:///{tmp_path / 'absent.db'}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_shipped_hooks_are_loaded_by_name(tables: ResearchTables) -> None:
+    assert load_registration("none", "").name == "none"
+    assert load_registration(" ", "").name == "none"
+    assert load_registration("research_database", tables.url).name == "research_database"
+
+
+class OwnHook(NoRegistration):
+    """A hook of one's own that wants to know the database."""
+
+    name = "own"
+
+    def __init__(self, research_db_url: str = "") -> None:
+        self.url = research_db_url
+
+
+class HookWithoutRegister:
+    """Lacks a method."""
+
+    name = "incomplete"
+
+    def alias_for(self, patient: PatientIdentity) -> str | None:
+        """No alias."""
+
+    def check(self, study: RegisteredStudy) -> None:
+        """Nothing."""
+
+
+class NamelessHook:
+    """Lacks its name."""
+
+    alias_for = check = register = len
+
+
+instance = OwnHook("set before")
+
+
+def failing_hook() -> Mapping[str, int]:
+    """Cannot be made."""
+    raise RuntimeError("SENTINEL")
+
+
+def refusing_hook() -> Mapping[str, int]:
+    """Says itself what is wrong."""
+    raise ConfigurationError("set MY_SETTING")
+
+
+def test_instance_of_ones_own_is_taken_as_it_is() -> None:
+    assert load_registration(f"{__name__}:instance", "ignored") is instance
+
+
+def test_class_of_ones_own_is_called_with_what_it_asks_for() -> None:
+    hook = load_registration(f"{__name__}:OwnHook", "sqlite:///x")
+    assert isinstance(hook, OwnHook)
+    assert hook.url == "sqlite:///x"
+    assert load_registration(f"{__name__}:NoRegistration", "sqlite:///x").name == "none"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nonsense", "write none, research_database, or module:object"),
+        ("no_such_module_x:hook", "no module no_such_module_x"),
+        (f"{__name__}:absent", "has no absent"),
+        (f"{__name__}:HookWithoutRegister", "no method register"),
+        (f"{__name__}:NamelessHook", "no text `name`"),
+        (f"{__name__}:failing_hook", "making the hook fails: RuntimeError"),
+        (f"{__name__}:refusing_hook", "set MY_SETTING"),
+        ("broken_hook_module:hook", "importing broken_hook_module fails: ZeroDivisionError"),
+    ],
+)
+def test_hook_that_cannot_be_had_is_told_in_words(
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_hook_module.py").write_text("1 / 0")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_registration(spec, "")
+    assert names_nothing_identified(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("uid", "text_"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2"),
+        ("1.2.840.10008.5.1.4.1.1.77.1.5.1", "Ophthalmic Photography 8 Bit I"),
+        ("", ""),
+    ],
+)
+def test_sop_class_that_is_too_long_becomes_its_name(uid: str, text_: str) -> None:
+    assert sop_class_text(uid, 30) == text_
