@@ -23,7 +23,7 @@ from dicom_assets.defs.resources import (
 )
 from dicom_assets.defs.surroundings import Resources, open_surroundings
 from dicom_assets.errors import DicomAssetsError
-from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted
+from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted, place_of
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.ports import Fact
 from dicom_assets.steps.run_studies import run_studies
@@ -90,12 +90,14 @@ def advance_studies(
     yield from ()
     problem = None
     try:
-        with open_surroundings(resources, config, context.run_id) as (around, audit):
+        with open_surroundings(resources, config, context.run.run_id) as (around, audit):
             failures = _Run(context, config, around, audit).go()
             if failures:
                 problem = _failure(failures, audit)
     except DicomAssetsError as error:
         problem = dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False)
+    except Exception as error:  # noqa: BLE001  the outer edge: its text may quote values, and Dagster keeps texts
+        problem = dg.Failure(f"Unexpected {type(error).__name__} at {place_of(error)}.", allow_retries=False)
     if problem is not None:
         raise problem from None
 

@@ -3,12 +3,10 @@
 import dagster as dg
 
 from dicom_assets.defs.assets import advance_studies
-from dicom_assets.defs.partitions import studies
 
 publish_reviewed_studies = dg.define_asset_job(
     "publish_reviewed_studies",
     selection=dg.AssetSelection.assets(advance_studies),
-    partitions_def=studies,
     executor_def=dg.in_process_executor,
     description=(
         "Pull, de-identify, register and publish reviewed studies. Without a partition it takes the review queue, "

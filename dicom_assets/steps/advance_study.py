@@ -119,7 +119,7 @@ class _Journey:
             return Failure(key, self._stage, str(error), marks_review=isinstance(error, StudyError))
         except Exception as error:  # noqa: BLE001  the outer edge: whatever it is, it stays with this study, value-free
             reason = (
-                f"Unexpected {type(error).__name__} at {_where(error)}; see the run's folder identified/traces.txt."
+                f"Unexpected {type(error).__name__} at {place_of(error)}; see the run's folder identified/traces.txt."
             )
             return Failure(
                 key, self._stage, reason, marks_review=True, trace="".join(traceback.format_exception(error))
@@ -204,8 +204,8 @@ class _Journey:
         return tell
 
 
-def _where(error: BaseException) -> str:
-    """Module and line of the innermost frame of ours: places hold no values."""
+def place_of(error: BaseException) -> str:
+    """Module and line of the innermost frame of ours, which is all of an unexpected error that holds no values."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "dicom_assets" in PurePath(frame.filename).parts] or list(frames)
     return f"{PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
 from dicom_assets.steps.ports import StageDraft, StageFolder
@@ -44,15 +45,6 @@ class InstanceOutcome:
     uids: Mapping[str, str] = field(repr=False)
 
 
-class _Chunks(list[bytes]):
-    """A destination that keeps what is written, without copying."""
-
-    def write(self, data: bytes) -> int:
-        """Keep a chunk."""
-        self.append(bytes(data))
-        return len(data)
-
-
 def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
     """De-identify each file into the draft, under the same name."""
     return [_deidentify_file(batch, name) for name in batch.files]
@@ -61,16 +53,16 @@ def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
 def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
     settings = batch.settings
     uids = UidReplacer(settings.secret, settings.uid_root, batch.recorded_uids)
-    chunks = _Chunks()
+    content = BytesIO()
     with closing(batch.pulled.open(name)) as source:
         outcome = deidentify_instance(
             source,
-            chunks,
+            content,
             profile=settings.profile,
             subject=batch.subject,
             uids=uids,
             allowed_modalities=settings.allowed_modalities,
             identifiers=batch.identifiers,
         )
-    receipt = batch.draft.write(name, chunks) if isinstance(outcome, Deidentified) else None
+    receipt = batch.draft.write(name, [content.getbuffer()]) if isinstance(outcome, Deidentified) else None
     return InstanceOutcome(name, outcome, receipt, uids.seen)

@@ -185,7 +185,7 @@ def _parts(files: Sequence[str]) -> Iterable[Sequence[str]]:
 def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:
     done = [o.outcome for o in outcomes if isinstance(o.outcome, Deidentified)]
     kept_back = [o.outcome for o in outcomes if isinstance(o.outcome, Quarantined)]
-    protocol = sum(q.reason is QuarantineReason.PATIENT_PROTOCOL and q.detail == "exact" for q in kept_back)
+    protocol = sum(q.reason is QuarantineReason.PATIENT_PROTOCOL and q.detail.endswith(" exact") for q in kept_back)
     return {
         "instances": len(done),
         "series": len({d.series_instance_uid for d in done}),

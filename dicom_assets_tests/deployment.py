@@ -1,0 +1,223 @@
+"""A whole deployment in a folder: two real PACSs on loopback, databases, an instance of Dagster."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from dicom_assets.adapters.audit_trail import latest_run
+from dicom_assets.adapters.identity_db import IdentityDatabase
+from dicom_assets.defs.build import build_definitions
+from dicom_assets.defs.resources import (
+    DataDirResource,
+    DeidentificationResource,
+    IdentityDbResource,
+    LocalNodeResource,
+    RegistrationResource,
+    ResearchPacsResource,
+    ReviewDbResource,
+    StagingPacsResource,
+)
+from dicom_assets.demo.databases import create_research_db, create_review_db
+from dicom_assets.demo.plan import DemoStudy
+from dicom_assets.study import STAGES, StudyKey
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+JOB = "publish_reviewed_studies"
+OP = "advance_studies"
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Deployment:
+    """Settings as an operator would make them, and the ways in."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return Path(self.environment["DATA_DIR"])
+
+    def set(self, **settings: object) -> None:
+        self.environment |= {name: str(value) for name, value in settings.items()}
+
+    def definitions(self) -> dg.Definitions:
+        env = self.environment
+        return build_definitions(
+            {
+                "local": LocalNodeResource(
+                    ae_title=env["LOCAL_AE_TITLE"], host=env["LOCAL_HOST"], port=int(env["LOCAL_PORT"])
+                ),
+                "staging_pacs": StagingPacsResource(
+                    ae_title=env["STAGING_PACS_AE_TITLE"],
+                    host=env["STAGING_PACS_HOST"],
+                    port=int(env["STAGING_PACS_PORT"]),
+                    protocol=env["STAGING_PACS_PROTOCOL"],
+                ),
+                "research_pacs": ResearchPacsResource(
+                    ae_title=env["RESEARCH_PACS_AE_TITLE"],
+                    host=env["RESEARCH_PACS_HOST"],
+                    port=int(env["RESEARCH_PACS_PORT"]),
+                    protocol=env["RESEARCH_PACS_PROTOCOL"],
+                ),
+                "review_db": ReviewDbResource(url=env["REVIEW_DB_URL"]),
+                "identity_db": IdentityDbResource(url=env["IDENTITY_DB_URL"], secret_file=env["IDENTITY_SECRET_FILE"]),
+                "registration": RegistrationResource(
+                    hook=env["REGISTRATION_HOOK"], research_db_url=env["RESEARCH_DB_URL"]
+                ),
+                "deidentification": DeidentificationResource(
+                    profile=env["DEIDENTIFICATION_PROFILE"], uid_root=env["UID_ROOT"]
+                ),
+                "data_dir": DataDirResource(path=env["DATA_DIR"]),
+            }
+        )
+
+    def instance(self) -> dg.DagsterInstance:
+        home = Path(self.environment["DAGSTER_HOME"])
+        return dg.DagsterInstance.from_config(str(home))
+
+    def execute(
+        self, config: Mapping[str, Any] | None = None, *, partition: str | None = None, stages: Sequence[str] = ()
+    ) -> dg.ExecuteInProcessResult:
+        """Run the job in this process, as a run of this deployment's instance."""
+        job = self.definitions().resolve_job_def(JOB)
+        with self.instance() as instance:
+            return job.execute_in_process(
+                run_config=self._run_config(config),
+                instance=instance,
+                partition_key=partition,
+                asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
+                raise_on_error=False,
+            )
+
+    def job_command(self, config: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None) -> list[str]:
+        """`dagster job execute` as an operator would type it."""
+        command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "dicom_assets.definitions", "-j", JOB]
+        if config:
+            file = self.folder / "run.yaml"
+            file.write_text(yaml.safe_dump(self._run_config(config)))
+            command += ["-c", str(file)]
+        return command + (["--tags", json.dumps(dict(tags))] if tags else [])
+
+    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=self.process_environment(), cwd=self.folder, text=True, capture_output=True)
+
+    def process_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    @staticmethod
+    def _run_config(config: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {"ops": {OP: {"config": dict(config or {})}}}
+
+    def run_folder(self) -> Path:
+        folder = latest_run(self.data)
+        assert folder is not None, "there was no run"
+        return folder
+
+    def overview(self) -> str:
+        return (self.run_folder() / "overview.txt").read_text()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.run_folder() / "events.jsonl").read_text().splitlines()]
+
+    def study_key(self, study_uid: str) -> StudyKey:
+        database = IdentityDatabase.open_for_dry_run(self.environment["IDENTITY_DB_URL"], SECRET.encode())
+        try:
+            return database.study_key(study_uid)
+        finally:
+            database.close()
+
+    def materialized(self) -> dict[str, set[str]]:
+        with self.instance() as instance:
+            return {str(stage): instance.get_materialized_partitions(dg.AssetKey(stage)) for stage in STAGES}
+
+    def sql(self, database: str, statement: str) -> None:
+        """Change a database behind the product's back."""
+        with closing(sqlite3.connect(self.folder / f"{database}.db")) as connection:
+            connection.execute(statement)
+            connection.commit()
+
+    def forget_dagster(self) -> None:
+        """Lose everything that Dagster knows, partitions excepted."""
+        home = Path(self.environment["DAGSTER_HOME"])
+        with self.instance() as instance:
+            keys = instance.get_dynamic_partitions("studies")
+        for folder in ("storage", "history", "schedules"):
+            shutil.rmtree(home / folder, ignore_errors=True)
+        with self.instance() as instance:
+            instance.add_dynamic_partitions("studies", keys)
+
+    def study_row(self, study_uid: str) -> sqlite3.Row:
+        with closing(sqlite3.connect(self.folder / "review.db")) as connection:
+            connection.row_factory = sqlite3.Row
+            row: sqlite3.Row = connection.execute(
+                "SELECT * FROM staging_radiologystudy WHERE original_study_uid = ?", [study_uid]
+            ).fetchone()
+            return row
+
+
+def deploy(folder: Path, studies: Sequence[DemoStudy], **settings: object) -> Deployment:
+    """Databases for the studies, an instance of Dagster and all settings but where the PACSs are."""
+    home = folder / "dagster"
+    home.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
+    secret = folder / "secret"
+    secret.write_text(SECRET)
+    urls = {name: f"sqlite:///{folder / name}.db" for name in ("review", "identity", "research")}
+    create_review_db(urls["review"], studies)
+    create_research_db(urls["research"], studies)
+    deployment = Deployment(folder)
+    deployment.set(
+        STAGING_PACS_AE_TITLE="STAGING",
+        STAGING_PACS_HOST="127.0.0.1",
+        STAGING_PACS_PORT=1,
+        STAGING_PACS_PROTOCOL="c-get",
+        RESEARCH_PACS_AE_TITLE="RESEARCH",
+        RESEARCH_PACS_HOST="127.0.0.1",
+        RESEARCH_PACS_PORT=2,
+        RESEARCH_PACS_PROTOCOL="c-store",
+        LOCAL_AE_TITLE="DICOM_ASSETS",
+        LOCAL_HOST="127.0.0.1",
+        LOCAL_PORT=free_port(),
+        REVIEW_DB_URL=urls["review"],
+        IDENTITY_DB_URL=urls["identity"],
+        RESEARCH_DB_URL=urls["research"],
+        REGISTRATION_HOOK="research_database",
+        DEIDENTIFICATION_PROFILE="basic",
+        UID_ROOT="2.25",
+        DATA_DIR=folder / "data",
+        IDENTITY_SECRET_FILE=secret,
+        DAGSTER_HOME=home,
+    )
+    deployment.set(**settings)
+    return deployment
+
+
+def files_holding(folder: Path, needles: Mapping[str, bytes], ignore: Callable[[Path], bool]) -> list[str]:
+    """Which needle is in which file below a folder; needles are named so that a failure quotes no value."""
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and not ignore(path)):
+        content = file.read_bytes()
+        found += [f"{name} in {file.relative_to(folder)}" for name, needle in needles.items() if needle in content]
+    return found
