@@ -1,1 +1,25 @@
 """De-identification after PS3.15 Annex E: streams and values in, streams and values out."""
+
+from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.identity import read_identity
+from dicom_assets.deidentification.instance import deidentify_instance
+from dicom_assets.deidentification.outcome import (
+    Deidentified,
+    InstanceIdentity,
+    Quarantined,
+    UnreadableInstanceError,
+)
+from dicom_assets.deidentification.profile import Profile, load_profile, shipped_profile
+
+__all__ = [
+    "Deidentified",
+    "InstanceIdentity",
+    "Profile",
+    "Quarantined",
+    "UidReplacer",
+    "UnreadableInstanceError",
+    "deidentify_instance",
+    "load_profile",
+    "read_identity",
+    "shipped_profile",
+]

@@ -1,0 +1,42 @@
+"""What PS3.6 says of a tag."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VR
+
+AMBIGUOUS = {
+    "OB or OW": "OW",
+    "US or OW": "OW",
+    "US or SS or OW": "OW",
+}
+
+
+def is_private(tag: int) -> bool:
+    """Whether the group is odd (PS3.5 7.8)."""
+    return bool(tag >> 16 & 1)
+
+
+def tag_text(tag: int) -> str:
+    """The tag as the standard writes it."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+@lru_cache(maxsize=8192)
+def known_vr(tag: int) -> str:
+    """The dictionary's VR ("US or SS" and such included); empty for private tags and for tags it does not list."""
+    if is_private(tag):
+        return ""
+    try:
+        vr = str(dictionary_VR(tag))
+    except KeyError:
+        return ""
+    return "" if vr == "NONE" else vr
+
+
+def concrete_vr(vr: str, *, signed: bool = False) -> str:
+    """One VR where the dictionary leaves a choice (PS3.5 Annex A); `signed` is what Pixel Representation says."""
+    if vr == "US or SS":
+        return "SS" if signed else "US"
+    return AMBIGUOUS.get(vr, vr)

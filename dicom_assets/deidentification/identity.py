@@ -1,0 +1,60 @@
+"""Whose an instance is and which, read from its header alone."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from dicom_assets.deidentification.encoded import DataSet, EncodingError, Reader
+from dicom_assets.deidentification.outcome import InstanceIdentity, RefusedError, UnreadableInstanceError
+from dicom_assets.deidentification.part10 import open_part10
+from dicom_assets.deidentification.pixels import FIRST_PIXEL_TAG
+from dicom_assets.deidentification.quarantine import MODALITY, is_patient_protocol
+from dicom_assets.deidentification.text import text_of
+from dicom_assets.study import PatientIdentity
+
+FIRST_CHUNK = 1 << 16
+"""Bytes; most headers fit."""
+
+
+def read_identity(source: BinaryIO) -> InstanceIdentity:
+    """Read an instance's identity, as far as it has one; pixels are not read.
+
+    Raises:
+        UnreadableInstanceError: the header is not DICOM or not whole.
+        OSError: the source failed.
+    """
+    header = _read_header(source)
+    return InstanceIdentity(
+        patient=PatientIdentity(
+            patient_id=text_of(header, 0x00100020),
+            issuer=text_of(header, 0x00100021),
+            patient_name=text_of(header, 0x00100010),
+            birth_date=text_of(header, 0x00100030),
+        ),
+        study_uid=text_of(header, 0x0020000D),
+        series_uid=text_of(header, 0x0020000E),
+        sop_uid=text_of(header, 0x00080018),
+        sop_class_uid=text_of(header, 0x00080016),
+        accession_number=text_of(header, 0x00080050),
+        modality=text_of(header, MODALITY).upper(),
+        is_patient_protocol=is_patient_protocol(header),
+    )
+
+
+def _read_header(source: BinaryIO) -> DataSet:
+    source.seek(0)
+    content, wanted = b"", FIRST_CHUNK
+    while True:
+        chunk = source.read(wanted - len(content))
+        content += chunk
+        try:
+            part10 = open_part10(content)
+            header, stop = Reader(part10.data, part10.encoding).data_set(stop=FIRST_PIXEL_TAG)
+            if stop < len(part10.data) or not chunk:
+                return header
+        except (EncodingError, RefusedError) as error:
+            # The rest of the file may mend it, until there is none.
+            if not chunk or isinstance(error, RefusedError):
+                raise UnreadableInstanceError(f"not a readable DICOM header: {error}") from None
+        if len(content) == wanted:
+            wanted *= 2

@@ -1,0 +1,198 @@
+"""De-identifies one instance: a file in, a file out, or a reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from dicom_assets.deidentification.cleaner import Cleaner
+from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.dictionary import tag_text
+from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
+from dicom_assets.deidentification.method import earlier_codes, write_method
+from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
+from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
+from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_pixels
+from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
+from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
+from dicom_assets.deidentification.text import codecs_of, text_of
+from dicom_assets.deidentification.uids import is_well_formed
+from dicom_assets.deidentification.writer import UnwritableError, Writer
+from dicom_assets.errors import ConfigurationError, DicomAssetsError
+from dicom_assets.study import QuarantineReason as Reason
+from dicom_assets.study import Subject
+
+SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
+STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+PATIENT_ID = 0x00100020
+
+RECORDED = {
+    PATIENT_ID: "PatientID",
+    0x00100021: "IssuerOfPatientID",
+    0x00100010: "PatientName",
+    0x00100030: "PatientBirthDate",
+    0x00080050: "AccessionNumber",
+}
+"""The attributes whose originals the identity database records."""
+
+
+class Destination(Protocol):
+    """Where an instance is written to; every binary stream is one."""
+
+    def write(self, content: bytes | bytearray | memoryview, /) -> object:
+        """Take the next bytes."""
+
+
+Parts = tuple[bytes | bytearray | memoryview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    parts: Parts
+    outcome: Deidentified
+
+
+def deidentify_instance(
+    source: BinaryIO,
+    destination: Destination,
+    *,
+    profile: Profile,
+    subject: Subject,
+    uids: UidReplacer,
+    allowed_modalities: frozenset[str],
+    identifiers: frozenset[str] = frozenset(),
+) -> Deidentified | Quarantined:
+    """Write what may leave of an instance, or nothing.
+
+    Args:
+        source: a DICOM file, seekable; read from its start.
+        destination: needs only `write`; written to once it is certain that the instance may leave.
+        profile: what is done with which attribute.
+        subject: who stands for the patient.
+        uids: replaces UIDs; its `seen` grows.
+        allowed_modalities: values of Modality, in upper case, that are not kept back.
+        identifiers: more texts that must not be found in what is written.
+
+    Raises:
+        ConfigurationError: the subject's id can't be written.
+        OSError: source or destination failed.
+    """
+    _check_subject(subject)
+    source.seek(0)
+    content = source.read()
+    try:
+        written = _deidentify(content, profile, subject, uids, allowed_modalities, identifiers)
+    except RefusedError as refusal:
+        return Quarantined(refusal.reason, refusal.detail)
+    except EncodingError as error:
+        return Quarantined(Reason.MALFORMED, str(error))
+    except UnwritableError as error:
+        return Quarantined(Reason.UNWRITABLE_VALUE, str(error))
+    except (DicomAssetsError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the outer edge: whatever odd bytes provoke keeps one instance back
+        return Quarantined(Reason.MALFORMED, type(error).__name__)
+    for part in written.parts:
+        destination.write(part)
+    return written.outcome
+
+
+def _check_subject(subject: Subject) -> None:
+    patient_id = subject.patient_id
+    plain = patient_id.isascii() and patient_id.isprintable() and not set(patient_id) & set("\\^=")
+    if not plain or not 0 < len(patient_id.strip()) <= 64:
+        raise ConfigurationError("a subject's id must be 1 to 64 printable ASCII characters without \\, ^ and =")
+
+
+def _deidentify(
+    content: bytes,
+    profile: Profile,
+    subject: Subject,
+    uids: UidReplacer,
+    allowed_modalities: frozenset[str],
+    identifiers: frozenset[str],
+) -> _Written:
+    part10 = _open(content)
+    original, _ = Reader(part10.data, part10.encoding).data_set()
+    sop_class_uid = _check(original, part10)
+    refuse_by_rules(original, profile.quarantine, allowed_modalities)
+    found = collect_identifiers(original)
+    _refuse_own_id(original, subject, found)
+    cleaner = Cleaner(profile, subject, uids, sop_class_uid)
+    cleaned = cleaner.clean(original)
+    write_method(cleaned, profile, earlier_codes(original))
+    outcome = _outcome(original, cleaned, part10, sop_class_uid)
+    found |= {Identifier(uid, "UID") for uid in cleaner.originals}
+    found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
+    return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
+
+
+def _open(content: bytes) -> Part10:
+    try:
+        return open_part10(content)
+    except EncodingError as error:
+        raise RefusedError(Reason.UNREADABLE, str(error)) from None
+
+
+def _check(original: DataSet, part10: Part10) -> str:
+    for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID):
+        if not _uid(original, tag):
+            raise EncodingError(f"{tag_text(tag)} is missing")
+        if "\\" in _uid(original, tag):
+            raise EncodingError(f"{tag_text(tag)} has several values")
+    sop_class_uid = _uid(original, SOP_CLASS_UID)
+    if not is_well_formed(sop_class_uid):
+        raise EncodingError(f"{tag_text(SOP_CLASS_UID)} is not a UID")
+    check_pixels(original, little=part10.encoding.little, encapsulated=part10.encapsulated)
+    return sop_class_uid
+
+
+def _refuse_own_id(original: DataSet, subject: Subject, found: set[Identifier]) -> None:
+    # An alias that equals an original identifier would let that identifier through as if it were ours.
+    if text_of(original, 0x00120062) == "YES":
+        return
+    if any(identifier.text.casefold() == subject.patient_id.strip().casefold() for identifier in found):
+        raise RefusedError(Reason.RESIDUAL_IDENTIFIER, "the subject's id equals an original identifier")
+
+
+def _outcome(original: DataSet, cleaned: DataSet, part10: Part10, sop_class_uid: str) -> Deidentified:
+    originals = {keyword: text_of(original, tag) for tag, keyword in RECORDED.items()}
+    return Deidentified(
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=_uid(cleaned, SOP_INSTANCE_UID),
+        series_instance_uid=_uid(cleaned, SERIES_INSTANCE_UID),
+        study_instance_uid=_uid(cleaned, STUDY_INSTANCE_UID),
+        transfer_syntax_uid=part10.transfer_syntax,
+        modality=text_of(original, MODALITY).upper(),
+        originals={keyword: value for keyword, value in originals.items() if value},
+    )
+
+
+def _uid(data_set: DataSet, tag: int) -> str:
+    return data_set.value(tag).strip(b" \0").decode("latin-1")
+
+
+def _write(cleaned: DataSet, part10: Part10, outcome: Deidentified, scan: ResidualScan) -> Parts:
+    signed = cleaned.value(0x00280103) in {b"\x01\x00", b"\x00\x01"}
+    pixels = next((cleaned.elements.pop(tag) for tag in PIXEL_TAGS if tag in cleaned.elements), None)
+    header = Writer(part10.encoding, signed=signed)
+    header.data_set(cleaned)
+    hit = scan.find(header)
+    if hit is not None:
+        raise RefusedError(Reason.RESIDUAL_IDENTIFIER, hit)
+    head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)
+    body = (header.buffer, *(_pixel_parts(pixels, part10) if pixels is not None else ()))
+    return (head, deflate(body)) if part10.deflated else (head, *body)
+
+
+def _pixel_parts(pixels: Element, part10: Part10) -> Parts:
+    framing = Writer(part10.encoding)
+    padding = b"\0" * (len(pixels.value) & 1)
+    length = UNDEFINED if pixels.undefined else len(pixels.value) + len(padding)
+    framing.header(pixels.tag, framing.vr_of(pixels), length)
+    if not pixels.undefined:
+        return framing.buffer, pixels.value, padding
+    end = Writer(part10.encoding)
+    end.delimiter(SEQUENCE_END)
+    return framing.buffer, pixels.value, end.buffer

@@ -1,0 +1,65 @@
+"""Whether Pixel Data is there in full. Its bytes are never touched."""
+
+from __future__ import annotations
+
+from dicom_assets.deidentification.dictionary import tag_text
+from dicom_assets.deidentification.encoded import DataSet, EncodingError
+
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+FIRST_PIXEL_TAG = min(PIXEL_TAGS)
+
+_ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280100, 0x00280008
+_DESCRIPTION = frozenset({_SAMPLES, 0x00280004, _ROWS, _COLUMNS, _BITS})
+_SAMPLES_PER_PIXEL = {b"YBR_FULL_422": 2.0, b"YBR_PARTIAL_422": 2.0, b"YBR_PARTIAL_420": 1.5}
+
+
+def check_pixels(data_set: DataSet, *, little: bool, encapsulated: bool) -> None:
+    """Compare the pixel elements with what the Image Pixel module says (PS3.3 C.7.6.3).
+
+    Raises:
+        EncodingError: too short, too long, or not in the form its transfer syntax asks for.
+    """
+    found = [tag for tag in data_set.elements if tag in PIXEL_TAGS]
+    if not found:
+        if not _DESCRIPTION.isdisjoint(data_set.elements) and 0x00287FE0 not in data_set.elements:
+            raise EncodingError("an image without pixels")
+        return
+    if len(found) > 1:
+        raise EncodingError("more than one pixel element")
+    element = data_set.elements[found[0]]
+    if element.items is not None or element.undefined != encapsulated or (encapsulated and element.tag != PIXEL_DATA):
+        raise EncodingError(f"{tag_text(element.tag)} is not in the form its transfer syntax asks for")
+    if encapsulated:
+        if len(element.value) <= 16:
+            raise EncodingError(f"{tag_text(element.tag)} holds no fragment")
+        return
+    expected, length = _expected_bytes(data_set, little=little), len(element.value)
+    if length < expected:
+        raise EncodingError(f"truncated: {tag_text(element.tag)} has {length} of {expected} bytes")
+    if length > expected + (expected & 1):
+        raise EncodingError(f"{tag_text(element.tag)} has {length} bytes where {expected} are accounted for")
+
+
+def _expected_bytes(data_set: DataSet, *, little: bool) -> int:
+    rows, columns, bits = (_unsigned(data_set, tag, little=little) for tag in (_ROWS, _COLUMNS, _BITS))
+    samples: float = _unsigned(data_set, _SAMPLES, little=little) if _SAMPLES in data_set.elements else 1
+    interpretation = data_set.value(0x00280004).strip(b" \0")
+    samples = _SAMPLES_PER_PIXEL.get(interpretation, samples)
+    return -int(-(rows * columns * samples * _frames(data_set) * bits) // 8)
+
+
+def _unsigned(data_set: DataSet, tag: int, *, little: bool) -> int:
+    value = data_set.value(tag)
+    if len(value) != 2:
+        raise EncodingError(f"{tag_text(tag)} is missing or has no single value")
+    return int.from_bytes(value, "little" if little else "big")
+
+
+def _frames(data_set: DataSet) -> int:
+    text = data_set.value(_FRAMES).strip(b" \0")
+    if not text:
+        return 1
+    if not text.isdigit() or len(text) > 10:
+        raise EncodingError(f"{tag_text(_FRAMES)} is not a number")
+    return max(1, int(text))

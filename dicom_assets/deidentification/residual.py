@@ -1,0 +1,199 @@
+"""The last look: are original identifiers left in the bytes that are about to be written?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+
+import ahocorasick
+
+from dicom_assets.deidentification.dictionary import tag_text
+from dicom_assets.deidentification.encoded import DataSet
+from dicom_assets.deidentification.text import codecs_of, decode, encode_bare
+from dicom_assets.deidentification.writer import Span, Writer
+
+PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
+PATIENT_IDS = frozenset({0x00100020, 0x00101000, 0x00101090, 0x00380010, 0x00380060, 0x00101050})
+ACCESSION_NUMBERS = frozenset({0x00080050})
+BIRTH_DATES = frozenset({0x00100030})
+CONTACTS = frozenset({0x00101040, 0x00102154, 0x00102155})
+
+SHORTEST_NAME = 4
+SHORTEST_IDEOGRAPHIC_NAME = 2
+BOUNDED_BELOW = 8
+"""Shorter words count only where no letter or digit of their own kind adjoins them."""
+SHORTEST_NUMBER = 5
+SHORTEST_WORD = 3
+"""Numbers and words shorter than these count only as a whole value of a text attribute."""
+
+_FREE_TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT", "OB"})
+_SEPARATORS = re.compile(r"[\s^=\\,;:/|_.()\[\]\"<>-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Something that must not be found again. *Identified*: not to be shown."""
+
+    text: str
+    kind: str
+
+    def __repr__(self) -> str:
+        """The kind only."""
+        return f"Identifier({self.kind})"
+
+
+def collect_identifiers(original: DataSet) -> set[Identifier]:
+    """The patient's and study's identifiers, from every depth of the instance."""
+    return set(_collect(original, codecs_of(original)))
+
+
+def _collect(data_set: DataSet, inherited: list[str]) -> Iterator[Identifier]:
+    codecs = codecs_of(data_set) if 0x00080005 in data_set.elements else inherited
+    for element in data_set.elements.values():
+        for item in element.items or ():
+            yield from _collect(item, codecs)
+        if element.items is None and element.tag in _EVERY_TAG:
+            yield from _identifiers_in(element.tag, decode(bytes(element.value), codecs).strip(" \0"))
+
+
+_EVERY_TAG = PERSON_NAMES | PATIENT_IDS | ACCESSION_NUMBERS | BIRTH_DATES | CONTACTS
+
+
+def _identifiers_in(tag: int, text: str) -> Iterator[Identifier]:
+    if tag in PERSON_NAMES:
+        for name in text.split("\\"):
+            yield from _name_parts(name)
+    elif tag in BIRTH_DATES:
+        yield from (Identifier(form, "birth date") for form in _date_forms(text))
+    elif tag in CONTACTS:
+        yield from _contact_parts(text)
+    else:
+        kind = "accession number" if tag in ACCESSION_NUMBERS else "patient id"
+        yield from (Identifier(part.strip(), kind) for part in text.split("\\") if part.strip())
+
+
+def _name_parts(name: str) -> Iterator[Identifier]:
+    for group in name.split("="):
+        parts = [part for part in _SEPARATORS.split(group) if part]
+        long_enough = [part for part in parts if len(part) >= _shortest(part)]
+        yield from (Identifier(part, "name") for part in long_enough)
+        for first, second in pairwise(parts):
+            if len(first + second) >= BOUNDED_BELOW:
+                yield Identifier(first + second, "name")
+                yield Identifier(second + first, "name")
+
+
+def _shortest(part: str) -> int:
+    return SHORTEST_IDEOGRAPHIC_NAME if any(ord(letter) >= 0x2E80 for letter in part) else SHORTEST_NAME
+
+
+def _date_forms(text: str) -> tuple[str, ...]:
+    digits = text.replace(".", "").replace("-", "")
+    if not re.fullmatch(r"(1[89]|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", digits):
+        return ()
+    year, month, day = digits[:4], digits[4:6], digits[6:]
+    orders = ((year, month, day), (month, day, year), (day, month, year))
+    return (digits, *(mark.join(order) for order in orders for mark in "-/."))
+
+
+def _contact_parts(text: str) -> Iterator[Identifier]:
+    for line in re.split(r"[\\^,;\r\n]+", text):
+        line = line.strip()
+        if len(line) >= 6:
+            yield Identifier(line, "contact")
+        digits = re.sub(r"\D", "", line)
+        if len(digits) >= 7:
+            yield Identifier(digits, "contact")
+
+
+class _Strictness(IntEnum):
+    ANYWHERE = 0
+    BOUNDED = 1
+    WHOLE = 2
+
+
+class ResidualScan:
+    """Searches written bytes for identifiers in one pass."""
+
+    def __init__(self, identifiers: Iterable[Identifier], codecs: Iterable[str]) -> None:
+        """Prepare the search, in Latin-1, UTF-8, UTF-16 and the encodings of the instance."""
+        encodings = dict.fromkeys(("latin-1", "utf-8", *codecs))
+        self._automaton = ahocorasick.Automaton()
+        for identifier in identifiers:
+            for word in {identifier.text, identifier.text.lower(), identifier.text.upper(), identifier.text.title()}:
+                self._add_word(word, identifier.kind, encodings)
+        if len(self._automaton):
+            self._automaton.make_automaton()
+
+    def _add_word(self, word: str, kind: str, encodings: Iterable[str]) -> None:
+        for codec in encodings:
+            encoded = encode_bare(word, codec)
+            if encoded:
+                self._add(encoded, word, kind, 1)
+        self._add(word.encode("utf-16-le", "surrogatepass"), word, kind, 2)
+
+    def _add(self, encoded: bytes, word: str, kind: str, width: int) -> None:
+        key = _haystack(encoded)
+        strictness = _strictness(word)
+        if key and (key not in self._automaton or self._automaton.get(key)[2] > strictness):
+            self._automaton.add_word(key, (len(key), width, strictness, kind))
+
+    def find(self, writer: Writer) -> str | None:
+        """The first hit outside what we wrote ourselves, as kind and tag; None when nothing is left."""
+        if not len(self._automaton):
+            return None
+        haystack = _haystack(writer.buffer)
+        for last, (length, width, strictness, kind) in self._automaton.iter(haystack):
+            start, end = last + 1 - length, last + 1
+            span = writer.span_at(start)
+            if span is not None and span.ours and end <= span.end:
+                continue
+            if _counts(haystack, start, end, width, strictness, span):
+                return f"{kind} at {tag_text(span.tag) if span is not None else 'an unknown place'}"
+        return None
+
+
+def _haystack(content: bytes | bytearray) -> str:
+    # One character per byte, so that positions stay; lower case of a Latin-1 letter is one Latin-1 letter.
+    return content.decode("latin-1").lower()
+
+
+def _strictness(word: str) -> _Strictness:
+    if not word.isascii():
+        return _Strictness.ANYWHERE
+    if len(word) < (SHORTEST_NUMBER if word.isdigit() else SHORTEST_WORD):
+        return _Strictness.WHOLE
+    dotted = "." in word and set(word) <= set("0123456789.")
+    if dotted and len(word) < BOUNDED_BELOW:
+        return _Strictness.WHOLE
+    return _Strictness.BOUNDED if dotted or len(word) < BOUNDED_BELOW else _Strictness.ANYWHERE
+
+
+def _counts(haystack: str, start: int, end: int, width: int, strictness: _Strictness, span: Span | None) -> bool:
+    if strictness is _Strictness.ANYWHERE:
+        return True
+    if strictness is _Strictness.WHOLE:
+        return span is not None and span.vr in _FREE_TEXT_VRS and _is_whole_value(haystack, start, end, span)
+    first, last = haystack[start], haystack[end - width]
+    low = span.start if span is not None else 0
+    high = span.end if span is not None else len(haystack)
+    before = haystack[max(low, start - 2 * width) : start][::width]
+    after = haystack[end : min(high, end + 2 * width)][::width]
+    return not _continues(first, before[::-1]) and not _continues(last, after)
+
+
+def _continues(edge: str, neighbours: str) -> bool:
+    # "1234" goes on in "12345" and in "1234.5", where it is a part of a number; "CHES" goes on in "CHEST".
+    if not neighbours:
+        return False
+    if edge.isdigit():
+        return neighbours[0].isdigit() or (neighbours[0] == "." and neighbours[1:].isdigit())
+    return edge.isalpha() and neighbours[0].isascii() and neighbours[0].isalpha()
+
+
+def _is_whole_value(haystack: str, start: int, end: int, span: Span) -> bool:
+    before, after = haystack[span.start : start], haystack[end : span.end]
+    return before.rpartition("\\")[2].strip(" \0") == "" and after.partition("\\")[0].strip(" \0") == ""

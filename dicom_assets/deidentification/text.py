@@ -1,0 +1,74 @@
+"""Text of a data set in its Specific Character Set (PS3.3 C.12.1.1.2), decoded without ever raising or warning."""
+
+from __future__ import annotations
+
+import re
+
+from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
+
+from dicom_assets.deidentification.encoded import DataSet
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+
+_FRAGMENTS = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
+
+
+def charset_terms(value: bytes) -> list[str]:
+    """The defined terms of (0008,0005), as they are."""
+    return [term.strip(" \0") for term in value.decode("latin-1").split("\\")]
+
+
+def defined_charset(value: bytes) -> bytes | None:
+    """(0008,0005) with common misspellings mended; None when a term is unknown and so might be anything."""
+    terms = []
+    for term in charset_terms(value):
+        mended = re.sub(r"^ISO[ _-]?(IR|2022 IR)[ _-](\d+)$", lambda m: _spelt(m[1], m[2]), term)
+        if mended not in python_encoding:
+            return None
+        terms.append(mended)
+    encoded = "\\".join(terms).encode("ascii")
+    return encoded + b" " * (len(encoded) & 1)
+
+
+def _spelt(kind: str, number: str) -> str:
+    return f"ISO_IR {number}" if kind == "IR" else f"ISO 2022 IR {number}"
+
+
+def codecs_of(data_set: DataSet) -> list[str]:
+    """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
+    terms = charset_terms(defined_charset(data_set.value(SPECIFIC_CHARACTER_SET)) or b"")
+    return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
+
+
+def _wide(codec: str) -> str:
+    # Data sets that declare ASCII hold Latin-1 often enough, and Latin-1 never fails.
+    return "latin-1" if codec in {"ascii", "iso8859", "iso_ir_6"} else codec
+
+
+def decode(value: bytes, codecs: list[str]) -> str:
+    """The text, its escape sequences followed; what can't be decoded becomes U+FFFD."""
+    return "".join(_decode_fragment(fragment, codecs[0]) for fragment in _FRAGMENTS.findall(value))
+
+
+def _decode_fragment(fragment: bytes, default: str) -> str:
+    if not fragment.startswith(b"\x1b"):
+        return fragment.decode(default, "replace")
+    for code, codec in CODES_TO_ENCODINGS.items():
+        if fragment.startswith(code):
+            stateful = codec.startswith(("iso2022", "iso-2022"))
+            return (fragment if stateful else fragment[len(code) :]).decode(codec, "replace")
+    return fragment[1:].decode(default, "replace")
+
+
+def encode_bare(text: str, codec: str) -> bytes | None:
+    """The text as `codec` writes it in the middle of a value, escape sequences left off its ends; None if it can't."""
+    try:
+        encoded = text.encode(codec)
+    except UnicodeEncodeError:
+        return None
+    return re.sub(rb"^(\x1b[$()\-,.]*[0-9A-Za-z])|(\x1b[$()\-,.]*[0-9A-Za-z])$", b"", encoded)
+
+
+def text_of(data_set: DataSet, tag: int) -> str:
+    """An element's text without padding; empty when it is absent."""
+    return decode(data_set.value(tag), codecs_of(data_set)).strip(" \0\t\r\n")

@@ -1,0 +1,68 @@
+"""Dummy values: of the right VR, of non-zero length, the same for everybody (PS3.15 E.1.1, action D)."""
+
+from __future__ import annotations
+
+DUMMY_TEXT = b"DUMMY"
+DUMMY_UID = b"2.25.0"
+
+_DUMMIES: dict[str, bytes] = {
+    "AE": DUMMY_TEXT,
+    "AS": b"000Y",
+    "AT": bytes(4),
+    "CS": DUMMY_TEXT,
+    "DA": b"19000101",
+    "DS": b"0",
+    "DT": b"19000101000000",
+    "FD": bytes(8),
+    "FL": bytes(4),
+    "IS": b"0",
+    "LO": DUMMY_TEXT,
+    "LT": DUMMY_TEXT,
+    "OB": bytes(2),
+    "OD": bytes(8),
+    "OF": bytes(4),
+    "OL": bytes(4),
+    "OV": bytes(8),
+    "OW": bytes(2),
+    "PN": DUMMY_TEXT,
+    "SH": DUMMY_TEXT,
+    "SL": bytes(4),
+    "SS": bytes(2),
+    "ST": DUMMY_TEXT,
+    "SV": bytes(8),
+    "TM": b"000000",
+    "UC": DUMMY_TEXT,
+    "UI": DUMMY_UID,
+    "UL": bytes(4),
+    "UN": bytes(2),
+    "UR": b"urn:x-dummy",
+    "US": bytes(2),
+    "UT": DUMMY_TEXT,
+    "UV": bytes(8),
+}
+
+
+def dummy_value(vr: str) -> bytes:
+    """The dummy of a VR, unpadded; the same in both byte orders."""
+    return _DUMMIES[vr]
+
+
+def is_structural(tag: int, value: bytes) -> bool:
+    """Whether a value inside a dummied sequence is one of a closed set of terms that give the tree its form.
+
+    PS3.3 C.17.3: without value types and relationships the items of a content tree can't be told apart.
+    """
+    return value.strip(b" \0") in _STRUCTURAL_TERMS.get(tag, frozenset())
+
+
+_STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
+    0x0040A010: frozenset(
+        {b"CONTAINS", b"HAS OBS CONTEXT", b"HAS CONCEPT MOD", b"HAS PROPERTIES", b"HAS ACQ CONTEXT"}
+        | {b"INFERRED FROM", b"SELECTED FROM"}
+    ),
+    0x0040A040: frozenset(
+        {b"TEXT", b"NUM", b"CODE", b"DATE", b"TIME", b"DATETIME", b"UIDREF", b"PNAME", b"COMPOSITE", b"IMAGE"}
+        | {b"WAVEFORM", b"SCOORD", b"SCOORD3D", b"TCOORD", b"CONTAINER", b"TABLE"}
+    ),
+    0x0040A050: frozenset({b"SEPARATE", b"CONTINUOUS"}),
+}

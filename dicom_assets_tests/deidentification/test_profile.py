@@ -1,0 +1,86 @@
+"""Profiles: what is read, what is refused and what the message says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.options import Option
+from dicom_assets.deidentification.profile import load_profile, parse_profile, shipped_profile
+from dicom_assets.errors import ProfileError
+from dicom_assets_tests.deidentification.builders import BASIC, profile_with
+
+HEAD = "name: mine\nversion: '1'\n"
+
+
+def test_the_basic_profile_ships() -> None:
+    assert (BASIC.name, BASIC.options, BASIC.unlisted) == ("basic", frozenset(), Action.KEEP)
+    assert "pacsgear" in BASIC.quarantine.suspect_manufacturers
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD + "unlisted: empty\nquarantine:\n  screen_save: false\n  suspect_models: [Scan  Box]\n")
+    profile = load_profile(path)
+    assert profile.unlisted is Action.EMPTY
+    assert not profile.quarantine.screen_save
+    assert profile.quarantine.burned_in_annotation
+    assert profile.quarantine.suspect_models == ("scan box",)
+
+
+def test_an_absent_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"absent\.yaml: can't be read"):
+        load_profile(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("name", ["absent", "../basic", ""])
+def test_an_unknown_shipped_profile_is_refused(name: str) -> None:
+    with pytest.raises(ProfileError):
+        shipped_profile(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"p.yaml, line 1: the profile is empty"),
+        ("- a\n", r"p.yaml, line 1: the profile must hold fields"),
+        ("name: [\n", r"p.yaml, line 2: not valid YAML"),
+        ("name: mine\n", r"p.yaml, line 1: version is missing"),
+        (HEAD + "colour: red\n", r"p.yaml, line 3: colour is not a field of a profile"),
+        (HEAD + "name: again\n", r"p.yaml, line 3: name is given twice"),
+        (HEAD + "unlisted: dance\n", r"p.yaml, line 3: unlisted must be one of keep, empty, remove"),
+        (HEAD + "options: none\n", r"p.yaml, line 3: options must be a list"),
+        (
+            HEAD + "options:\n  - Retain Everything\n",
+            r"p.yaml, line 4: options names an option that PS3.15 E.3 does not",
+        ),
+        (HEAD + "quarantine: true\n", r"p.yaml, line 3: quarantine must hold fields"),
+        (HEAD + "quarantine:\n  screen_save: 3\n", r"p.yaml, line 4: quarantine.screen_save must be true or false"),
+        (HEAD + "quarantine:\n  saves: true\n", r"p.yaml, line 4: quarantine.saves is not a field"),
+        (HEAD + "quarantine:\n  suspect_models: ['']\n", r"line 4: quarantine.suspect_models holds an empty text"),
+        ("name: 'a b'\nversion: '1'\n", r"line 1: name must be 1 to 16 letters"),
+    ],
+)
+def test_a_mistake_is_named_by_file_line_and_field(content: str, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        parse_profile(content, "p.yaml")
+
+
+@pytest.mark.parametrize("option", Option)
+def test_an_option_that_is_not_carried_out_is_refused(option: Option) -> None:
+    with pytest.raises(ProfileError, match=r"line 4: options .* is not supported yet"):
+        parse_profile(f"{HEAD}options:\n  - {option}\n", "p.yaml")
+
+
+def test_the_fingerprint_changes_with_every_setting() -> None:
+    changed = [
+        profile_with(version="2"),
+        profile_with(unlisted=Action.REMOVE),
+        profile_with(options=frozenset({Option.RETAIN_UIDS})),
+        parse_profile(HEAD + "quarantine:\n  screen_save: false\n", "p.yaml"),
+        parse_profile(HEAD, "p.yaml"),
+    ]
+    assert len({BASIC.fingerprint, *(profile.fingerprint for profile in changed)}) == 6
+    assert BASIC.fingerprint == shipped_profile("basic").fingerprint

@@ -1,0 +1,159 @@
+"""Which instances are kept back, and why."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dicom_assets.deidentification.outcome import Deidentified, Quarantined
+from dicom_assets.deidentification.profile import QuarantineRules
+from dicom_assets.study import QuarantineReason as Reason
+from dicom_assets_tests.deidentification.builders import (
+    PIXELS,
+    an_image,
+    an_instance,
+    as_file,
+    deidentify,
+    explicit,
+    profile_with,
+    reason,
+    with_elements,
+)
+
+PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"SeriesDescription": "Patient  Protocol"}, Reason.PATIENT_PROTOCOL),
+        ({"SeriesDescription": "the PATIENT PROTOCOL of today"}, Reason.PATIENT_PROTOCOL),
+        ({"SeriesDescription": "Screen Save"}, Reason.SCREEN_SAVE),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, Reason.SCREEN_SAVE),
+        ({"BurnedInAnnotation": "YES"}, Reason.BURNED_IN_ANNOTATION),
+        ({"Manufacturer": "PACSGEAR"}, Reason.SUSPECT_DEVICE),
+        ({"Manufacturer": "North American  Imaging, Inc."}, Reason.SUSPECT_DEVICE),
+        ({"ManufacturerModelName": "Film Digitizer 3"}, Reason.SUSPECT_DEVICE),
+        ({"SOPClassUID": PDF}, Reason.ENCAPSULATED_DOCUMENT),
+        ({"Modality": None}, Reason.MODALITY_MISSING),
+        ({"Modality": ""}, Reason.MODALITY_MISSING),
+        ({"Modality": "US"}, Reason.MODALITY_NOT_ALLOWED),
+        ({"SOPClassUID": None}, Reason.MALFORMED),
+        ({"SOPInstanceUID": None}, Reason.MALFORMED),
+        ({"StudyInstanceUID": None}, Reason.MALFORMED),
+        ({"SeriesInstanceUID": None}, Reason.MALFORMED),
+        ({"SOPInstanceUID": ["1.2.3", "1.2.4"]}, Reason.MALFORMED),
+    ],
+)
+def test_an_instance_is_kept_back(attributes: dict[str, Any], expected: Reason) -> None:
+    assert reason(an_instance(**attributes)) is expected
+
+
+def test_a_modality_is_compared_in_upper_case() -> None:
+    assert isinstance(deidentify(an_instance(Modality="ct"))[0], Deidentified)
+
+
+def test_the_first_rule_that_applies_is_the_reason() -> None:
+    worst = {"SeriesDescription": "patient protocol save", "BurnedInAnnotation": "YES", "Modality": "US"}
+    assert reason(an_instance(**worst)) is Reason.PATIENT_PROTOCOL
+    assert reason(an_instance(**{**worst, "SeriesDescription": "save"})) is Reason.SCREEN_SAVE
+    assert reason(an_instance(**{**worst, "SeriesDescription": ""})) is Reason.BURNED_IN_ANNOTATION
+    assert reason(an_instance(**{**worst, "SOPInstanceUID": None})) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("attributes", "rule"),
+    [
+        ({"SeriesDescription": "Patient Protocol"}, "patient_protocol"),
+        ({"SeriesDescription": "Screen Save"}, "screen_save"),
+        ({"BurnedInAnnotation": "YES"}, "burned_in_annotation"),
+        ({"SOPClassUID": PDF}, "encapsulated_documents"),
+    ],
+)
+def test_a_rule_can_be_switched_off(attributes: dict[str, Any], rule: str) -> None:
+    off: dict[str, Any] = {rule: False}
+    profile = profile_with(quarantine=replace(QuarantineRules(), **off))
+    assert isinstance(deidentify(an_instance(**attributes), profile=profile)[0], Deidentified)
+
+
+@pytest.mark.parametrize(
+    ("description", "detail"),
+    [("patient protocol", "(0008,103E) exact"), ("Patient Protocol 2", "(0008,103E) contained")],
+)
+def test_the_detail_tells_how_the_patient_protocol_was_named(description: str, detail: str) -> None:
+    outcome, _ = deidentify(an_instance(SeriesDescription=description))
+    assert outcome == Quarantined(Reason.PATIENT_PROTOCOL, detail)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"PixelData": bytes(10)},
+        {"PixelData": bytes(14)},
+        {"PixelData": None},
+        {"Rows": None},
+        {"BitsStored": None, "SamplesPerPixel": 2},
+        {"NumberOfFrames": "2"},
+    ],
+)
+def test_pixels_that_do_not_add_up_are_malformed(attributes: dict[str, Any]) -> None:
+    assert reason(as_file(an_image(**attributes))) is Reason.MALFORMED
+
+
+def test_an_odd_number_of_bytes_may_be_padded() -> None:
+    file = as_file(an_image(BitsAllocated=8, Columns=1, Rows=3, PixelData=b"\1\2\3\0"))
+    assert isinstance(deidentify(file)[0], Deidentified)
+
+
+@pytest.mark.parametrize("content", [b"", b"DICM", b"hello, this is no DICOM file at all", bytes(200), b"\xff" * 300])
+def test_what_is_not_dicom_is_kept_back(content: bytes) -> None:
+    assert reason(content) in {Reason.UNREADABLE, Reason.MALFORMED}
+
+
+def test_an_unknown_transfer_syntax_is_unreadable() -> None:
+    file = an_instance().replace(b"1.2.840.10008.1.2.1\0", b"1.2.999.10008.1.2.1\0")
+    assert reason(file) is Reason.UNREADABLE
+
+
+def test_an_attribute_that_occurs_twice_is_malformed() -> None:
+    assert reason(an_instance() + explicit(0x00100010, "PN", b"Other^Name")) is Reason.MALFORMED
+
+
+@given(st.integers(0, 1200))
+@settings(deadline=None)
+def test_a_truncated_file_is_kept_back(length: int) -> None:
+    file = as_file(an_image(TextValue="x" * 200, PatientComments="y" * 200))
+    assert len(file) > 600
+    outcome, written = deidentify(file[: min(length, len(file) - 1)])
+    # Cut between two elements before the image begins, it is a whole data set.
+    assert isinstance(outcome, Quarantined) or b"MONOCHROME" not in written
+
+
+def test_sequences_without_end_are_malformed() -> None:
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    sequence = struct.pack("<HH2sHL", 0x0008, 0x1115, b"SQ", 0, 0xFFFFFFFF)
+    assert reason(an_instance() + sequence + item) is Reason.MALFORMED
+    assert reason(an_instance() + (sequence + item) * 200) is Reason.MALFORMED
+
+
+@given(st.binary(max_size=300), st.integers(0, 500))
+@settings(deadline=None)
+def test_garbage_in_a_file_never_crashes(garbage: bytes, position: int) -> None:
+    file = as_file(an_image())
+    deidentify(file[: 132 + position] + garbage + file[132 + position + len(garbage) :])
+
+
+def test_a_quarantined_instance_shows_no_value() -> None:
+    outcome, _ = deidentify(with_elements(explicit(0x0008103E, "LO", b"Patient Protocol of Zweistein")))
+    assert "weistein" not in repr(outcome)
+
+
+def test_pixels_of_the_wrong_form_for_their_transfer_syntax_are_malformed() -> None:
+    file = as_file(an_image()).replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x14\x001.2.840.10008.1.2.5\0")
+    assert PIXELS["PixelData"] in file
+    assert reason(file) is Reason.MALFORMED
