@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.demo.home import fill
 from dicom_assets.demo.plan import DemoStudy, Outcome
 from dicom_assets.demo.studies import demo_studies
 from dicom_assets_tests.deployment import Deployment, deploy
+from dicom_assets_tests.scripted_pacs import ScriptedPacs
 
 
 @dataclass
@@ -21,8 +21,8 @@ class Site:
     """A hospital and a research group on loopback: a deployment and the PACSs it is set up for."""
 
     deployment: Deployment
-    staging: EmbeddedPacs
-    research: EmbeddedPacs
+    staging: ScriptedPacs
+    research: ScriptedPacs
     studies: tuple[DemoStudy, ...]
 
     def study(self, outcome: Outcome = Outcome.PUBLISHED, place: int = 0) -> DemoStudy:
@@ -33,8 +33,36 @@ class Site:
         """Those that an undisturbed run publishes."""
         return [study for study in self.studies if study.outcome is Outcome.PUBLISHED]
 
+    def research_files(self) -> dict[str, bytes]:
+        """Every instance that the research PACS keeps: file name, which the SOP Instance UID decides, to bytes."""
+        return {file.name: file.read_bytes() for file in self.research.folder.glob("*.dcm")}
+
 
 SmallSite = Callable[..., Site]
+
+
+@contextmanager
+def running_site(folder: Path, studies: Sequence[DemoStudy], **settings: object) -> Iterator[Site]:
+    """A site with these studies in a folder; the PACSs stop at the end."""
+    deployment = deploy(folder / "site", studies, **settings)
+    local = (deployment.environment["LOCAL_HOST"], int(deployment.environment["LOCAL_PORT"]))
+    folders = {name: folder / f"{name}-pacs" for name in ("staging", "research")}
+    for pacs_folder in folders.values():
+        pacs_folder.mkdir()
+    for study in studies:
+        if study.in_staging:
+            fill(folders["staging"], study)
+    with (
+        ScriptedPacs("STAGING", 0, folders["staging"], {"DICOM_ASSETS": local}) as staging,
+        ScriptedPacs("RESEARCH", 0, folders["research"], {}) as research,
+    ):
+        deployment.set(STAGING_PACS_PORT=staging.port, RESEARCH_PACS_PORT=research.port)
+        yield Site(deployment, staging, research, tuple(studies))
+
+
+def of_the_demo(*numbers: int) -> tuple[DemoStudy, ...]:
+    """The demo's studies of these numbers; all of them without any."""
+    return tuple(study for study in demo_studies() if not numbers or study.number in numbers)
 
 
 @pytest.fixture
@@ -43,18 +71,6 @@ def make_site(tmp_path: Path) -> Iterator[SmallSite]:
     with ExitStack() as stack:
 
         def make(numbers: tuple[int, ...] = (), **settings: object) -> Site:
-            studies = tuple(study for study in demo_studies() if not numbers or study.number in numbers)
-            deployment = deploy(tmp_path / "site", studies, **settings)
-            local = (deployment.environment["LOCAL_HOST"], int(deployment.environment["LOCAL_PORT"]))
-            folders = {name: tmp_path / f"{name}-pacs" for name in ("staging", "research")}
-            for folder in folders.values():
-                folder.mkdir()
-            for study in studies:
-                if study.in_staging:
-                    fill(folders["staging"], study)
-            staging = stack.enter_context(EmbeddedPacs("STAGING", 0, folders["staging"], {"DICOM_ASSETS": local}))
-            research = stack.enter_context(EmbeddedPacs("RESEARCH", 0, folders["research"], {}))
-            deployment.set(STAGING_PACS_PORT=staging.port, RESEARCH_PACS_PORT=research.port)
-            return Site(deployment, staging, research, studies)
+            return stack.enter_context(running_site(tmp_path, of_the_demo(*numbers), **settings))
 
         yield make

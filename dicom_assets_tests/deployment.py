@@ -9,9 +9,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from dicom_assets.study import STAGES, StudyKey
 REPOSITORY = Path(__file__).resolve().parent.parent
 JOB = "publish_reviewed_studies"
 OP = "advance_studies"
+APPROVED_AT = datetime(2026, 1, 1)  # naive, as Django writes it
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
@@ -152,6 +154,21 @@ class Deployment:
         with self.instance() as instance:
             return {str(stage): instance.get_materialized_partitions(dg.AssetKey(stage)) for stage in STAGES}
 
+    def approve(self, study_uids: Iterable[str], *, first_id: int = 1001, at: datetime = APPROVED_AT) -> None:
+        """Add each study to the review database with one approving review."""
+        study = {"requested": 1, "exclude": 0, "image_published": 0, "high_risk_flag": 0}
+        review = {"user_id": 1, "has_phi": 0, "has_reconstruction": 0, "relevant": 1, "exclude": 0}
+        stamps = {"created": at.isoformat(sep=" "), "modified": at.isoformat(sep=" ")}
+        with closing(sqlite3.connect(self.folder / "review.db")) as connection:
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(staging_radiologystudy)")}
+            links = {name: 1 for name in ("patient_id", "encounter_id") if name in columns}
+            for number, uid in enumerate(study_uids, start=first_id):
+                row = {"id": number, "original_study_uid": uid, "accession_no": f"{number}", **study, **links, **stamps}
+                _insert(connection, "staging_radiologystudy", row)
+                row = {"id": number, "study_id": number, "has_protocol_series": 0, **review, **stamps}
+                _insert(connection, "staging_radiologystudyreview", row)
+            connection.commit()
+
     def sql(self, database: str, statement: str) -> None:
         """Change a database behind the product's back."""
         with closing(sqlite3.connect(self.folder / f"{database}.db")) as connection:
@@ -175,6 +192,11 @@ class Deployment:
                 "SELECT * FROM staging_radiologystudy WHERE original_study_uid = ?", [study_uid]
             ).fetchone()
             return row
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
+    marks = ", ".join("?" for _ in row)
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
 
 def deploy(folder: Path, studies: Sequence[DemoStudy], **settings: object) -> Deployment:

@@ -1,0 +1,90 @@
+"""An embedded PACS that writes down what it is asked for, and that a test can make wait or misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pynetdicom import evt
+
+from dicom_assets.demo.embedded_pacs import EmbeddedPacs
+from dicom_assets.demo.pacs_index import SOP_UID, Entry
+from dicom_assets.demo.pacs_transfer import Outgoing
+
+WAIT_SECONDS = 120.0
+"""How long anything in a test waits for anything else before the test fails."""
+
+PENDING = 0xFF00
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+REFUSED = 0x0110
+
+Deliver = Callable[[list[Entry]], Iterable[Entry]]
+Judge = Callable[[str, Callable[[], int]], int]
+
+
+class Gate:
+    """A place that a PACS stops at until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Event()
+        self._open = threading.Event()
+
+    def stop(self) -> None:
+        """Be the PACS: say that the place is reached and wait."""
+        self._reached.set()
+        assert self._open.wait(WAIT_SECONDS), "the test left a gate closed"
+
+    def wait_until_reached(self) -> None:
+        """Be the test: return once the PACS stands at the gate."""
+        assert self._reached.wait(WAIT_SECONDS), "the PACS did not get to the gate"
+
+    def open(self) -> None:
+        """Be the test: let the PACS go on."""
+        self._open.set()
+
+
+class ScriptedPacs(EmbeddedPacs):
+    """An embedded PACS that a test can script.
+
+    `deliver` says which entries a retrieve hands out for those it was asked for, one after the other; `judge` says
+    which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.folder = self._folder
+        self.handed_out: list[str] = []
+        self.offered: list[str] = []
+        self.deliver: Deliver = list
+        self.judge: Judge = lambda _uid, keep: keep()
+
+    def _on_get(self, event: evt.Event) -> Iterator[Any]:
+        return self._scripted(event, super()._on_get(event), preamble=0)
+
+    def _on_move(self, event: evt.Event) -> Iterator[Any]:
+        return self._scripted(event, super()._on_move(event), preamble=1)
+
+    def _scripted(self, event: evt.Event, answers: Iterator[Any], preamble: int) -> Iterator[Any]:
+        for _ in range(preamble):
+            yield next(answers)
+        next(answers)
+        rest = list(answers)
+        entries = [one.entry for _, one in rest if isinstance(one, Outgoing)]
+        if len(entries) != len(rest):
+            yield 1
+            yield from rest
+            return
+        delivered = self.deliver(entries)
+        yield len(delivered) if isinstance(delivered, list) else len(entries)
+        for entry in delivered:
+            if not event.assoc.is_established:
+                return
+            self.handed_out.append(entry.text(SOP_UID))
+            yield PENDING, Outgoing.of(entry)
+
+    def _on_store(self, event: evt.Event) -> int:
+        uid = str(event.request.AffectedSOPInstanceUID)
+        self.offered.append(uid)
+        return self.judge(uid, lambda: super(ScriptedPacs, self)._on_store(event))
