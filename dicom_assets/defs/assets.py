@@ -117,6 +117,8 @@ class _Run:
         """Select, advance, report; returns why studies failed."""
         selection = self._select()
         self._report_selection(selection)
+        if partition_keys(self._context) is None and not self._config.dry_run:
+            self._report_what_no_run_reported({study.study_key for study in selection.studies})
         failures = dict(selection.refused)
         for news in run_studies(selection.studies, self._around, self._wanted(), self._config.workers):
             if isinstance(news, StageOutcome):
@@ -138,7 +140,7 @@ class _Run:
             around.identity_db,
             around.store,
             limit=config.limit,
-            publish=config.publish and not config.dry_run,
+            publish=config.publish,
             refresh=config.refresh,
         )
 
@@ -174,6 +176,18 @@ class _Run:
         if self._config.dry_run or (not outcome.redone and self._is_materialized(key, stage)):
             return
         self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata_of(facts)))
+
+    def _report_what_no_run_reported(self, selected: set[StudyKey]) -> None:
+        """Tell Dagster of studies whose run was killed before it could; published ones come in no queue again."""
+        instance = self._context.instance
+        told = instance.get_materialized_partitions(dg.AssetKey(str(Stage.PUBLISHED)))
+        for key in sorted({StudyKey(key) for key in instance.get_dynamic_partitions(STUDIES)} - told - selected):
+            if self._around.store.finished(key, Stage.PUBLISHED) is None:
+                continue
+            for stage in self._wanted().stages:
+                folder = self._around.store.finished(key, stage)
+                if folder is not None:
+                    self._report_stage(StageOutcome(key, stage, folder, redone=False))
 
     def _report_failure(self, failure: Failure, failures: dict[StudyKey, str]) -> None:
         if failure.trace:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from loky import get_reusable_executor
 
 from dicom_assets.adapters.audit_trail import RunFolder
-from dicom_assets.adapters.pacs.association import silence_pynetdicom
-from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder
+from dicom_assets.adapters.pacs.association import silence_dicom_libraries
+from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder, sweep_scratch
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
     DataDirResource,
@@ -49,7 +49,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
     Raises:
         ConfigurationError: a setting, a database or a profile is not as the run needs it.
     """
-    silence_pynetdicom()
+    silence_dicom_libraries()
     refuse_one_pacs_at_both_ends(resources)
     local = resources.local.node()
     data_dir = resources.data_dir.folder()
@@ -64,6 +64,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         staging_pacs, research_pacs = resources.staging_pacs.connect(local), resources.research_pacs.connect(local)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
+        sweep_scratch(data_dir)
         store = FolderStudyStore(data_dir / "studies")
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)

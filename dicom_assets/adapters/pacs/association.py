@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ CONNECTION_TIMEOUT_SECONDS = 10
 ACSE_TIMEOUT_SECONDS = 30
 DIMSE_TIMEOUT_SECONDS = 300
 NETWORK_TIMEOUT_SECONDS = 120
+PARKING_POLL_SECONDS = 0.05
 
 # A-ASSOCIATE-RJ diagnostics of source 1, "service user" (PS3.8 Table 9-21).
 _CALLING_AE_TITLE_UNKNOWN = 3
@@ -51,8 +54,9 @@ class LocalNode:
     port: int
 
 
-def silence_pynetdicom() -> None:
-    """Keep pynetdicom's and pydicom's loggers quiet: at some levels they print data sets."""
+def silence_dicom_libraries() -> None:
+    """Keep pynetdicom and pydicom quiet: their log lines hold data sets, their warnings quote odd values."""
+    warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)(\.|$)")
     for name in ("pynetdicom", "pydicom"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
@@ -65,6 +69,38 @@ def set_no_delay(event: evt.Event) -> None:
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class _Checkpoint(threading.Event):
+    """Where an association's reactor thread parks, and stays until it is let go.
+
+    pynetdicom parks its reactor anew for every operation, and takes for parked what is about to run on:
+    now and then, between two operations in a row, the reactor swallows the response to the second one,
+    which then waits for its time-out. A requestor needs no reactor between its operations.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parked = threading.Event()
+        self._free = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._parked.set()
+        return super().wait(timeout)
+
+    def set(self) -> None:
+        if self._free:
+            super().set()
+
+    def let_go(self) -> None:
+        """Let the reactor run on, to its end."""
+        self._free = True
+        super().set()
+
+    def wait_until_parked(self, reactor: threading.Thread) -> None:
+        """Wait until the reactor is here, or has ended."""
+        while not self._parked.wait(PARKING_POLL_SECONDS) and reactor.is_alive():
+            pass
 
 
 @contextmanager
@@ -97,6 +133,9 @@ def associate(
     )
     if not assoc.is_established:
         raise PacsError(_why_not(assoc, local, pacs))
+    checkpoint = _Checkpoint()
+    assoc._reactor_checkpoint = checkpoint
+    checkpoint.wait_until_parked(assoc)
     try:
         yield assoc
     except BaseException:
@@ -104,6 +143,8 @@ def associate(
         raise
     else:
         assoc.release()
+    finally:
+        checkpoint.let_go()
 
 
 def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> str:
