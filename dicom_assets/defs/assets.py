@@ -22,7 +22,7 @@ from dicom_assets.defs.resources import (
     StagingPacsResource,
 )
 from dicom_assets.defs.surroundings import Resources, open_surroundings
-from dicom_assets.errors import DicomAssetsError
+from dicom_assets.errors import DicomAssetsError, StorageError
 from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted, place_of
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.ports import Fact
@@ -125,10 +125,18 @@ class _Run:
                 self._report_stage(news)
             else:
                 self._report_failure(news, failures)
+        try:
+            self._finish()
+        except StorageError as error:
+            if not failures:
+                raise
+            self._context.log.error(str(error))
+        return failures
+
+    def _finish(self) -> None:
         counts = self._audit.finish()
         said = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
         self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / "overview.txt")
-        return failures
 
     def _select(self) -> Selection:
         keys = partition_keys(self._context)
@@ -154,6 +162,7 @@ class _Run:
         keys = [study.study_key for study in selection.studies]
         if not self._config.dry_run:
             self._context.instance.add_dynamic_partitions(STUDIES, keys)
+            self._context.log_event(dg.AssetObservation("reviewed", metadata=_selection_metadata(selection)))
         self._audit.selected([(study.study_key, study.reviewed) for study in selection.studies])
         conflicts = [
             (one.study_key, f"reviews {', '.join(map(str, one.review_ids))}: {', '.join(one.reasons)}")
@@ -191,7 +200,10 @@ class _Run:
 
     def _report_failure(self, failure: Failure, failures: dict[StudyKey, str]) -> None:
         if failure.trace:
-            self._audit.trace(failure.study_key, failure.trace)
+            try:
+                self._audit.trace(failure.study_key, failure.trace)
+            except StorageError as error:  # the other studies go on
+                self._context.log.error(str(error))
         if failure.busy:
             self._context.log.info(failure.reason)
             return
@@ -223,6 +235,19 @@ def _metadata_value(value: Fact) -> dg.MetadataValue:
     if isinstance(value, str):
         return dg.MetadataValue.text(value)
     return dg.MetadataValue.float(value) if isinstance(value, float) else dg.MetadataValue.int(value)
+
+
+def _selection_metadata(selection: Selection) -> dict[str, dg.MetadataValue]:
+    """The review queue as the run found it; for runs over partitions, what of them may be worked on."""
+    counts = {
+        "selected": len(selection.studies),
+        "waiting": selection.waiting,
+        "in_conflict": len(selection.conflicts),
+        "refused": len(selection.refused),
+    }
+    metadata = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+    left_out = {reason: count for reason, count in selection.standing_counts.items() if count}
+    return {**metadata, "left_out": dg.MetadataValue.json(left_out)}
 
 
 def _failure(failures: Mapping[StudyKey, str], audit: RunFolder) -> dg.Failure:
