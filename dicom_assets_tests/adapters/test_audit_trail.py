@@ -1,0 +1,137 @@
+"""A run's folder: true at every moment, and free of originals where anybody may read."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dicom_assets.adapters.audit_trail import RunFolder, latest_run
+from dicom_assets.errors import StorageError
+from dicom_assets.study import ReviewedStudy, StudyKey
+
+KEY, OTHER = StudyKey("S000000000001"), StudyKey("S000000000002")
+RUN_ID = "0f0e0d0c-0b0a-0908-0706-050403020100"
+
+
+def a_study(**more: object) -> ReviewedStudy:
+    values = {"study_uid": "1.2.3.4", "approved_at": datetime(2026, 1, 1, tzinfo=UTC), "version": "v"} | more
+    return ReviewedStudy(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path, RUN_ID, {"limit": 10, "dry_run": "no"})
+
+
+def finished(run: RunFolder, key: StudyKey, stage: str, **facts: object) -> None:
+    run.event("stage_finished", key, {"stage": stage, "instances": 3, "seconds": 0.5, **facts})  # type: ignore[dict-item]
+
+
+def overview(run: RunFolder) -> str:
+    return (run.path / "overview.txt").read_text()
+
+
+def test_folder_holds_the_files_that_the_old_pipelines_users_know(run: RunFolder) -> None:
+    run.selected([(KEY, a_study())])
+    run.finish()
+
+    names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert names >= {
+        "overview.txt",
+        "events.jsonl",
+        "pull_output.txt",
+        "anonymize_output.txt",
+        "post_anon_output.txt",
+        "push_output.txt",
+        "reviewed_protocol_studies.txt",
+        "found_protocol_studies.txt",
+        "missing_protocol_studies.txt",
+        "identified/studies_to_retrieve.txt",
+        "identified/comments.txt",
+    }
+
+
+def test_originals_lie_in_the_locked_folder_alone(run: RunFolder) -> None:
+    run.selected([(KEY, a_study(comments=("looks like Mr. Zylbermann",)))])
+    run.trace(KEY, "ValueError: Zylbermann")
+    finished(run, KEY, "pulled")
+
+    assert stat.S_IMODE((run.path / "identified").stat().st_mode) == 0o700
+    assert "1.2.3.4" in (run.path / "identified" / "studies_to_retrieve.txt").read_text()
+    assert "Zylbermann" in (run.path / "identified" / "comments.txt").read_text()
+    for file in (path for path in run.path.iterdir() if path.is_file()):
+        assert "Zylbermann" not in file.read_text()
+        assert "1.2.3.4" not in file.read_text()
+
+
+def test_overview_of_a_run_that_was_killed_is_true_and_unfinished(run: RunFolder) -> None:
+    finished(run, KEY, "pulled")
+
+    assert "NOT FINISHED" in overview(run)
+    assert KEY in overview(run)
+
+
+def test_overview_tells_what_became_of_each_study(run: RunFolder) -> None:
+    finished(run, KEY, "deidentified", quarantined_by_reason={"screen-save": 2})
+    run.event("study_failed", OTHER, {"stage": "pulled", "reason": "The PACS is away."})
+    run.left_out({"has PHI": 4, "excluded": 0}, [(KEY, "reviews 1, 2: has PHI")], waiting=7)
+    counts = run.finish()
+
+    assert (counts["deidentified"], counts["failed"]) == (1, 1)
+    text = overview(run)
+    assert "2 screen-save" in text
+    assert f"{OTHER} at pulled: The PACS is away." in text
+    assert "4 has PHI" in text
+    assert "excluded" not in text
+    assert "7 ready, beyond this run's limit" in text
+    assert "reviews 1, 2: has PHI" in text
+    assert "NOT FINISHED" not in text
+
+
+def test_study_that_stood_already_is_up_to_date(run: RunFolder) -> None:
+    run.event("stage_skipped", KEY, {"stage": "pulled", "instances": 3})
+
+    assert run.finish()["up_to_date"] == 1
+    assert "3 (stood)" in overview(run)
+
+
+def test_protocol_series_that_were_reviewed_but_not_found_are_missing(run: RunFolder) -> None:
+    run.selected([(KEY, a_study(has_protocol_series=True)), (OTHER, a_study(has_protocol_series=True))])
+    finished(run, KEY, "deidentified", protocol_series_instances=1)
+    run.finish()
+
+    lists = {name: (run.path / f"{name}_protocol_studies.txt").read_text().split() for name in ("found", "missing")}
+    assert lists == {"found": [KEY], "missing": [OTHER]}
+    assert OTHER in overview(run)
+
+
+def test_events_are_one_json_object_a_line(run: RunFolder) -> None:
+    finished(run, KEY, "pulled")
+
+    first, second = (json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines())
+    assert first["event"] == "run_started"
+    assert second.items() >= {"event": "stage_finished", "study": KEY, "stage": "pulled", "instances": 3}.items()
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(run: RunFolder) -> None:
+    run.event("study_failed", KEY, {"stage": "pulled", "reason": "see [bold]docs[/bold] and [/nothing]"})
+
+    assert "see [bold]docs[/bold] and [/nothing]" in overview(run)
+
+
+def test_latest_run_is_the_one_that_started_last(tmp_path: Path) -> None:
+    assert latest_run(tmp_path) is None
+    runs = [RunFolder(tmp_path, f"{number}0000000-0000", {}) for number in (9, 1)]
+
+    assert latest_run(tmp_path) == runs[1].path
+
+
+def test_data_dir_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where a folder should be")
+
+    with pytest.raises(StorageError, match="DATA_DIR"):
+        RunFolder(tmp_path, RUN_ID, {})
