@@ -26,6 +26,7 @@ from dicom_assets.study import FileReceipt, Stage, StudyKey
 
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
+SCRATCH = "scratch"
 
 
 @contextmanager
@@ -35,13 +36,19 @@ def _storage_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = "the disk of DATA_DIR is full; free some space or run `dicom-assets purge`, then run again"
+            advice = "the disk of DATA_DIR is full; free some space, then run again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             advice = "DATA_DIR is not writable for this user; check its owner and mode"
         else:
             advice = "check the disk of DATA_DIR, then run again"
         name = errno.errorcode.get(error.errno or 0, "OSError")
         raise StorageError(f"Could not {doing} ({name}): {advice}.") from None
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and what is missing above it, for their owner alone (`parents=True` would not)."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -160,14 +167,13 @@ class FolderStudyStore:
     def lock(self, study_key: StudyKey) -> Iterator[None]:
         """Hold the study for this run; the lock dies with the process."""
         with _storage_errors("prepare a study's folder"):
-            self._folder(study_key).mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self._folder(study_key))
             lock = FileLock(self._folder(study_key) / ".lock", blocking=False)
-        try:
-            with _storage_errors("lock a study's folder"):
+        with _storage_errors("lock a study's folder"):
+            try:
                 lock.acquire()
-        except Timeout:
-            message = f"{study_key}: another run works on this study; it goes on there."
-            raise StudyBusyError(message) from None
+            except Timeout:  # an OSError, too
+                raise StudyBusyError(f"{study_key}: another run works on this study; it goes on there.") from None
         try:
             yield
         finally:
@@ -187,8 +193,7 @@ class FolderStudyStore:
             if not resume:
                 shutil.rmtree(path, ignore_errors=True)
             instances = path / INSTANCES
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            instances.mkdir(mode=0o700, exist_ok=True)
+            _make_private(instances)
             for entry in instances.iterdir():
                 if entry.name.startswith("."):
                     entry.unlink()
@@ -200,12 +205,10 @@ class FolderStudyStore:
 
 @contextmanager
 def scratch_folder(data_dir: Path) -> Iterator[Path]:
-    """A folder under `DATA_DIR/scratch/` that is gone afterwards; those of killed runs are removed too."""
+    """A folder under `DATA_DIR/scratch/` that is gone afterwards."""
     with _storage_errors("prepare the scratch folder"):
-        root = data_dir / "scratch"
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for abandoned in root.iterdir():
-            _remove_if_abandoned(abandoned)
+        root = data_dir / SCRATCH
+        _make_private(root)
         folder = root / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
     lock = FileLock(folder / ".lock", blocking=False)
@@ -216,7 +219,18 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def sweep_scratch(data_dir: Path) -> None:
+    """Remove the scratch folders that killed dry runs left: they hold identified images."""
+    root = data_dir / SCRATCH
+    if root.is_dir():
+        with _storage_errors("sweep the scratch folder"):
+            for abandoned in root.iterdir():
+                _remove_if_abandoned(abandoned)
+
+
 def _remove_if_abandoned(folder: Path) -> None:
+    if not (folder / ".lock").exists():  # being made at this moment
+        return
     try:
         with FileLock(folder / ".lock", blocking=False):
             shutil.rmtree(folder, ignore_errors=True)

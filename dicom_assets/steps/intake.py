@@ -27,8 +27,8 @@ class Intake:
         self.expected = {ref.sop_instance_uid: ref for ref in expected}
         self._names = {uid: f"{number:06d}.dcm" for number, uid in enumerate(sorted(self.expected), start=1)}
         self.received: dict[str, FileReceipt] = {}
-        self.differing_duplicates = 0
-        self._pending: set[str] = set()
+        self.differing_duplicates: set[str] = set()
+        self._pending: dict[str, bytes] = {}
 
     def take_over_leftovers(self) -> None:
         """Keep the whole instances that a killed run left in the draft, drop everything else."""
@@ -53,14 +53,13 @@ class Intake:
     def receive(self, sop_instance_uid: str, content: bytes) -> None:
         """Write an instance; the same bytes again are taken and dropped, other bytes are remembered as a fault."""
         with self._mutex:
-            earlier = self.received.get(sop_instance_uid)
-            if earlier is None and sop_instance_uid not in self._pending:
-                self._pending.add(sop_instance_uid)
-                name = self._names.setdefault(sop_instance_uid, f"{len(self._names) + 1:06d}.dcm")
-            else:
+            if sop_instance_uid in self.received or sop_instance_uid in self._pending:
                 name = None
+            else:
+                self._pending[sop_instance_uid] = content
+                name = self._names.setdefault(sop_instance_uid, f"{len(self._names) + 1:06d}.dcm")
         if name is None:
-            self._compare_duplicate(earlier, content)
+            self._compare_duplicate(sop_instance_uid, content)
             return
         try:
             receipt = self._draft.write(name, content)
@@ -68,12 +67,23 @@ class Intake:
                 self.received[sop_instance_uid] = receipt
         finally:
             with self._mutex:
-                self._pending.discard(sop_instance_uid)
+                self._pending.pop(sop_instance_uid, None)
 
-    def _compare_duplicate(self, earlier: FileReceipt | None, content: bytes) -> None:
-        if earlier is None or earlier.sha256 != hashlib.sha256(content).hexdigest():
-            with self._mutex:
-                self.differing_duplicates += 1
+    def _compare_duplicate(self, sop_instance_uid: str, content: bytes) -> None:
+        with self._mutex:
+            receipt = self.received.get(sop_instance_uid)
+            if receipt is None:  # the first one is being written
+                same = self._pending.get(sop_instance_uid) == content
+            else:
+                same = receipt.sha256 == hashlib.sha256(content).hexdigest()
+            if not same:
+                self.differing_duplicates.add(sop_instance_uid)
+
+    def drop_differing_duplicates(self) -> int:
+        """Drop the instances that came with two contents, so that the next run asks for them; returns how many."""
+        for uid in self.differing_duplicates:
+            self._draft.discard(self._names[uid])
+        return len(self.differing_duplicates)
 
     def name_of(self, sop_instance_uid: str) -> str:
         """The file an instance was written to."""

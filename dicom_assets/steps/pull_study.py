@@ -79,9 +79,9 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress)
                 failure = error
         if not intake.missing():
             break
-    if intake.differing_duplicates:
+    if differing := intake.drop_differing_duplicates():
         raise StudyError(
-            f"{intake.differing_duplicates} instance(s) arrived twice with different content under one "
+            f"{differing} instance(s) arrived twice with different content under one "
             "SOP Instance UID: have the staging PACS's copy repaired."
         )
     missing = len(intake.missing())

@@ -108,11 +108,11 @@ class CMovePacs:
         message_id = _next_message_id()
         with self.scp.waiting_for(retrieval.study_uid, message_id, receive) as inbox:
             with associate(self.local, self.pacs, [build_context(model)]) as assoc:
-                status = None
+                status, delivered = None, 0
                 for response, _ in assoc.send_c_move(identifier, destination, model, msg_id=message_id):
-                    status = status_of(response)
+                    status, delivered = status_of(response), _delivered(response)
             if status in (_SUCCESS, _SOME_SUB_OPERATIONS_FAILED) or inbox.received:
-                inbox.wait_until_quiet()
+                inbox.wait_until_quiet(delivered)
             if inbox.error is not None:
                 raise inbox.error
         _judge("C-MOVE", status, inbox, self.pacs, advice=self._destination_advice())
@@ -122,6 +122,15 @@ class CMovePacs:
             f"register the move destination {self.local.ae_title} there as {self.local.host} port {self.local.port}, "
             "or correct LOCAL_AE_TITLE, LOCAL_HOST and LOCAL_PORT"
         )
+
+
+def _delivered(response: Dataset) -> int:
+    """How many instances the PACS says it has sent so far, 0 where it does not say (PS3.7 9.1.4)."""
+    numbers = (
+        response.get("NumberOfCompletedSuboperations"),
+        response.get("NumberOfWarningSuboperations"),
+    )
+    return sum(int(number or 0) for number in numbers)
 
 
 def _take(event: evt.Event, inbox: Inbox) -> int:

@@ -57,12 +57,16 @@ class Inbox:
                 self._last_arrival = time.monotonic()
                 self._condition.notify_all()
 
-    def wait_until_quiet(self) -> None:
-        """Wait for instances still on their way: some PACSs end a C-MOVE before the last one is sent."""
+    def wait_until_quiet(self, delivered: int) -> None:
+        """Wait for instances still on their way: some PACSs end a C-MOVE before the last one is sent.
+
+        There is no wait once all have come that the PACS says it delivered; 0 where it says nothing.
+        """
         with self._condition:
             while True:
                 quiet_for = time.monotonic() - self._last_arrival
-                if not self._being_written and quiet_for >= QUIET_SECONDS:
+                all_came = 0 < delivered <= self.received
+                if not self._being_written and (all_came or quiet_for >= QUIET_SECONDS):
                     return
                 self._condition.wait(timeout=max(QUIET_SECONDS - quiet_for, 0.05))
 
