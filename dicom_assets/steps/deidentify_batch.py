@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
+from dicom_assets.errors import StorageError
 from dicom_assets.steps.ports import StageDraft, StageFolder
 from dicom_assets.study import FileReceipt, Subject
 
@@ -24,9 +26,9 @@ class DeidentificationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Files of one study and all that is needed to de-identify them. *Identified*."""
+    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*."""
 
-    files: Sequence[str]
+    files: Mapping[str, str]
     pulled: StageFolder
     draft: StageDraft
     settings: DeidentificationSettings
@@ -46,7 +48,11 @@ class InstanceOutcome:
 
 
 def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
-    """De-identify each file into the draft, under the same name."""
+    """De-identify each file into the draft, under the same name.
+
+    Raises:
+        StorageError: a file is not what was pulled, or can't be read or written.
+    """
     return [_deidentify_file(batch, name) for name in batch.files]
 
 
@@ -55,6 +61,11 @@ def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
     uids = UidReplacer(settings.secret, settings.uid_root, batch.recorded_uids)
     content = BytesIO()
     with closing(batch.pulled.open(name)) as source:
+        if hashlib.file_digest(source, "sha256").hexdigest() != batch.files[name]:  # type: ignore[arg-type]
+            raise StorageError(
+                f"File {name} of stage pulled is not what the staging PACS delivered. "
+                "Find out who changed it, then run again with `refresh: true`."
+            )
         outcome = deidentify_instance(
             source,
             content,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, Quarantined
@@ -27,9 +28,9 @@ BATCH_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class PulledFacts:
-    """What a pulled study says of itself. *Identified*."""
+    """What a pulled study says of itself; `files` to content hash. *Identified*."""
 
-    files: Sequence[str]
+    files: Mapping[str, str]
     patient: PatientIdentity
     identifiers: frozenset[str]
     uids: frozenset[str]
@@ -56,7 +57,7 @@ def read_pulled(pulled: StageFolder) -> PulledFacts:
     said = {value for patient in patients for value in asdict(patient).values()} | set(accession_numbers)
     uid_fields = ("study_uid", "series_uid", "sop_uid")
     return PulledFacts(
-        files=[entry["file"] for entry in instances],
+        files={entry["file"]: entry["sha256"] for entry in instances},
         patient=patients[0],
         identifiers=frozenset(said - {""}),
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
@@ -145,7 +146,10 @@ def _deidentify_with_mappings_in_force(
         if not again:
             return [outcomes[name] for name in batch.files]
         batch = replace(batch, recorded_uids={**batch.recorded_uids, **in_force})
-        outcomes |= {o.source: o for o in _run(replace(batch, files=again), executor, progress)}
+        outcomes |= {
+            o.source: o
+            for o in _run(replace(batch, files={name: batch.files[name] for name in again}), executor, progress)
+        }
 
 
 def _values(facts: PulledFacts, subject: Subject) -> Mapping[str, Mapping[str, str]]:
@@ -178,8 +182,10 @@ def _run(batch: Batch, executor: Executor, progress: Progress) -> Iterator[Insta
             future.cancel()
 
 
-def _parts(files: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (files[start : start + BATCH_SIZE] for start in range(0, len(files), BATCH_SIZE))
+def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    remaining = iter(files.items())
+    while part := dict(islice(remaining, BATCH_SIZE)):
+        yield part
 
 
 def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:

@@ -215,3 +215,17 @@ class TestRunConfig:
         site.deployment.execute(partition=key)
 
         assert set(site.deployment.materialized()["pulled"]) == {key}
+
+
+def test_pulled_file_that_somebody_changed_is_not_deidentified(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    site.deployment.execute({"dry_run": True})
+    site.deployment.execute({"publish": False})
+    key = site.deployment.study_key(site.study().study_uid)
+    file = site.deployment.data / "studies" / key / "pulled" / "instances" / "000001.dcm"
+    file.write_bytes(file.read_bytes()[:-2] + b"\x01\x02")
+
+    result = site.deployment.execute({"refresh": True}, partition=key, stages=["deidentified"])
+
+    assert not result.success
+    assert "is not what the staging PACS delivered" in site.deployment.overview()
