@@ -60,6 +60,10 @@ class ScriptedPacs(EmbeddedPacs):
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
 
+    def entries(self) -> list[Entry]:
+        """All that the PACS holds."""
+        return list(self._entries())
+
     def _on_get(self, event: evt.Event) -> Iterator[Any]:
         return self._scripted(event, super()._on_get(event), preamble=0)
 

@@ -82,7 +82,8 @@ def test_approval_is_requested_once_only(ticks: Ticks) -> None:
     again = ticks.next()
 
     assert not again.run_requests
-    assert again.skip_reason and "No new approval" in str(again.skip_reason.skip_message)
+    assert again.skip_reason
+    assert "No new approval" in str(again.skip_reason.skip_message)
 
 
 def test_review_that_changes_is_a_new_approval(ticks: Ticks) -> None:
