@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from dicom_assets.errors import DicomAssetsError, StageNotReadyError, StudyBusyError, StudyError
+from dicom_assets.errors import DicomAssetsError, StageNotReadyError, StudyBusyError, StudyError, StudyNotApprovedError
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study
 from dicom_assets.steps.manifests import StageOutcome
@@ -116,7 +116,8 @@ class _Journey:
         except StudyBusyError as error:
             return Failure(key, self._stage, str(error), marks_review=False, busy=True)
         except DicomAssetsError as error:
-            return Failure(key, self._stage, str(error), marks_review=isinstance(error, StudyError))
+            is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
+            return Failure(key, self._stage, str(error), marks_review=is_for_a_person)
         except Exception as error:  # noqa: BLE001  the outer edge: whatever it is, it stays with this study, value-free
             reason = (
                 f"Unexpected {type(error).__name__} at {place_of(error)}; see the run's folder identified/traces.txt."
@@ -173,6 +174,8 @@ class _Journey:
                 return self._publish()
 
     def _publish(self) -> StageOutcome:
+        """Publish what is still approved: a run may be long, and reviewers go on reviewing."""
+        self._around.review_db.approval(self._study.reviewed.study_uid)
         outcome = publish_study(
             self._study.study_key,
             self._finished(Stage.DEIDENTIFIED),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dicom_assets.demo.pacs_index import Entry
 from dicom_assets.demo.plan import Outcome
 from dicom_assets.study import STAGES
 from dicom_assets_tests.conftest import SmallSite
@@ -229,3 +230,20 @@ def test_pulled_file_that_somebody_changed_is_not_deidentified(make_site: SmallS
 
     assert not result.success
     assert "is not what the staging PACS delivered" in site.deployment.overview()
+
+
+def test_study_whose_approval_is_withdrawn_during_the_run_is_not_published(make_site: SmallSite) -> None:
+    site = make_site((5,))
+
+    def deliver_while_a_reviewer_finds_phi(entries: list[Entry]) -> list[Entry]:
+        site.deployment.sql("review", "UPDATE staging_radiologystudyreview SET has_phi = 1")
+        return entries
+
+    site.staging.deliver = deliver_while_a_reviewer_finds_phi
+
+    result = site.deployment.execute()
+
+    assert not result.success
+    assert site.research.count() == 0
+    assert "does not approve the study" in site.deployment.overview()
+    assert not site.deployment.study_row(site.study().study_uid)["processing_error"]
