@@ -26,6 +26,11 @@ class _Line:
     problem: str = ""
     busy: bool = False
 
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether all stood already that was wanted."""
+        return bool(self.done) and not self.problem and self.skipped >= self.done.keys()
+
 
 @dataclass(slots=True)
 class Overview:
@@ -60,7 +65,7 @@ class Overview:
         counts = {
             str(stage): sum(stage in line.done and stage not in line.skipped for line in lines) for stage in STAGES
         }
-        counts["up_to_date"] = sum(bool(line.done) and line.skipped >= line.done.keys() for line in lines)
+        counts["up_to_date"] = sum(line.is_up_to_date for line in lines)
         counts["failed"] = sum(bool(line.problem) and not line.busy for line in lines)
         counts["busy"] = sum(line.busy for line in lines)
         return counts

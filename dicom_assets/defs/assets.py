@@ -253,7 +253,7 @@ def _selection_metadata(selection: Selection) -> dict[str, dg.MetadataValue]:
 def _failure(failures: Mapping[StudyKey, str], audit: RunFolder) -> dg.Failure:
     lines = [f"{study_key} {reason}" for study_key, reason in sorted(failures.items())]
     return dg.Failure(
-        f"{len(lines)} of the run's studies did not get through; the others did:\n" + "\n".join(lines),
+        f"{len(lines)} studies did not get through (all others did):\n" + "\n".join(lines),
         metadata={"failed": len(lines), "overview": dg.MetadataValue.path(str(audit.path / "overview.txt"))},
         allow_retries=False,
     )

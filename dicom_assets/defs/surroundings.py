@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from loky import get_reusable_executor
-
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
 from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder, sweep_scratch
@@ -22,6 +20,7 @@ from dicom_assets.defs.resources import (
     ReviewDbResource,
     StagingPacsResource,
 )
+from dicom_assets.defs.workers import worker_processes
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
@@ -69,8 +68,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
         audit = RunFolder(data_dir, run_id, settings_of(config))
-        executor = get_reusable_executor(max_workers=config.workers)
-        stack.callback(executor.shutdown, wait=True)
+        executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
                 staging_pacs=staging_pacs,
