@@ -1,0 +1,173 @@
+"""One execution of the op: which studies, what Dagster and the audit trail are told of them."""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.defs.config import RunConfig
+from dicom_assets.defs.partitions import STUDIES
+from dicom_assets.errors import StorageError
+from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted
+from dicom_assets.steps.manifests import StageOutcome
+from dicom_assets.steps.ports import Fact
+from dicom_assets.steps.run_studies import run_studies
+from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
+from dicom_assets.study import STAGES, Stage, StudyKey
+
+
+class Run:
+    """One execution of the op."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, config: RunConfig, around: Surroundings, audit: RunFolder
+    ) -> None:
+        self._context = context
+        self._config = config
+        self._around = around
+        self._audit = audit
+
+    def go(self) -> dict[StudyKey, str]:
+        """Select, advance, report; returns why studies failed."""
+        selection = self._select()
+        self._report_selection(selection)
+        if partition_keys(self._context) is None and not self._config.dry_run:
+            self._report_what_no_run_reported({study.study_key for study in selection.studies})
+        failures = dict(selection.refused)
+        for news in run_studies(selection.studies, self._around, self._wanted(), self._config.workers):
+            if isinstance(news, StageOutcome):
+                self._report_stage(news)
+            else:
+                self._report_failure(news, failures)
+        try:
+            self._finish()
+        except StorageError as error:
+            if not failures:
+                raise
+            self._context.log.error(str(error))
+        return failures
+
+    def _finish(self) -> None:
+        counts = self._audit.finish()
+        said = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
+        self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / "overview.txt")
+
+    def _select(self) -> Selection:
+        keys = partition_keys(self._context)
+        around, config = self._around, self._config
+        if keys is not None:
+            return select_by_key(around.review_db, around.identity_db, keys)
+        return select_from_queue(
+            around.review_db,
+            around.identity_db,
+            around.store,
+            limit=config.limit,
+            publish=config.publish,
+            refresh=config.refresh,
+        )
+
+    def _wanted(self) -> Wanted:
+        selected = {key.to_user_string() for key in self._context.selected_asset_keys}
+        publish = self._config.publish and not self._config.dry_run
+        stages = [s for s in STAGES if s in selected and (publish or s is not Stage.PUBLISHED)]
+        return Wanted(stages=stages, refresh=self._config.refresh, dry_run=self._config.dry_run)
+
+    def _report_selection(self, selection: Selection) -> None:
+        keys = [study.study_key for study in selection.studies]
+        if not self._config.dry_run:
+            self._context.instance.add_dynamic_partitions(STUDIES, keys)
+            self._context.log_event(dg.AssetObservation("reviewed", metadata=_selection_metadata(selection)))
+        self._audit.selected([(study.study_key, study.reviewed) for study in selection.studies])
+        conflicts = [
+            (one.study_key, f"reviews {', '.join(map(str, one.review_ids))}: {', '.join(one.reasons)}")
+            for one in selection.conflicts
+        ]
+        self._audit.left_out(selection.standing_counts, conflicts, selection.waiting)
+        self._audit.event("studies_selected", facts={"studies": len(keys), "left_out": len(conflicts)})
+        for study_key, reason in selection.refused.items():
+            self._audit.event("study_refused", study_key, {"reason": reason})
+        self._context.log.info("%d studies to work on, %d more waiting.", len(keys), selection.waiting)
+        for study_key, why in conflicts:
+            self._context.log.warning("%s left out, %s", study_key, why)
+
+    def _report_stage(self, outcome: StageOutcome) -> None:
+        stage, key, facts = outcome.stage, outcome.study_key, outcome.facts
+        if not outcome.redone:
+            self._context.log.info("%s %s: stood already, nothing to do", key, stage)
+        else:
+            self._context.log.info("%s %s: %s instances in %s s", key, stage, facts["instances"], facts["seconds"])
+        if self._config.dry_run or (not outcome.redone and self._is_materialized(key, stage)):
+            return
+        self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata_of(facts)))
+
+    def _report_what_no_run_reported(self, selected: set[StudyKey]) -> None:
+        """Tell Dagster of studies whose run was killed before it could; published ones come in no queue again."""
+        instance = self._context.instance
+        told = instance.get_materialized_partitions(dg.AssetKey(str(Stage.PUBLISHED)))
+        for key in sorted({StudyKey(key) for key in instance.get_dynamic_partitions(STUDIES)} - told - selected):
+            if self._around.store.finished(key, Stage.PUBLISHED) is None:
+                continue
+            for stage in self._wanted().stages:
+                folder = self._around.store.finished(key, stage)
+                if folder is not None:
+                    self._report_stage(StageOutcome(key, stage, folder, redone=False))
+
+    def _report_failure(self, failure: Failure, failures: dict[StudyKey, str]) -> None:
+        if failure.trace:
+            try:
+                self._audit.trace(failure.study_key, failure.trace)
+            except StorageError as error:  # the other studies go on
+                self._context.log.error(str(error))
+        if failure.busy:
+            self._context.log.info(failure.reason)
+            return
+        self._context.log.error("%s at %s: %s", failure.study_key, failure.stage, failure.reason)
+        failures[failure.study_key] = f"at {failure.stage}: {failure.reason}"
+
+    def _is_materialized(self, key: StudyKey, stage: Stage) -> bool:
+        """Whether Dagster knows of it: a run may be killed between finishing a stage and saying so."""
+        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(str(stage)), asset_partitions=[key])
+        return bool(self._context.instance.fetch_materializations(records, limit=1).records)
+
+
+def partition_keys(context: dg.AssetExecutionContext) -> Sequence[StudyKey] | None:
+    """The study keys that the run was launched for; None for a run that takes the queue."""
+    tags = context.run.tags
+    if "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags:
+        return [StudyKey(key) for key in context.partition_keys]
+    return None
+
+
+def metadata_of(facts: Mapping[str, Fact]) -> dict[str, dg.MetadataValue]:
+    """A stage's facts as Dagster metadata."""
+    return {name: _metadata_value(value) for name, value in facts.items()}
+
+
+def _metadata_value(value: Fact) -> dg.MetadataValue:
+    if isinstance(value, Mapping):
+        return dg.MetadataValue.json(dict(value))
+    if isinstance(value, str):
+        return dg.MetadataValue.text(value)
+    return dg.MetadataValue.float(value) if isinstance(value, float) else dg.MetadataValue.int(value)
+
+
+def _selection_metadata(selection: Selection) -> dict[str, dg.MetadataValue]:
+    """The review queue as the run found it; for runs over partitions, what of them may be worked on."""
+    counts = {
+        "selected": len(selection.studies),
+        "waiting": selection.waiting,
+        "in_conflict": len(selection.conflicts),
+        "refused": len(selection.refused),
+    }
+    metadata = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+    left_out = {reason: count for reason, count in selection.standing_counts.items() if count}
+    return {**metadata, "left_out": dg.MetadataValue.json(left_out)}
+
+
+def failure_of(failures: Mapping[StudyKey, str], audit: RunFolder) -> dg.Failure:
+    lines = [f"{study_key} {reason}" for study_key, reason in sorted(failures.items())]
+    return dg.Failure(
+        f"{len(lines)} studies did not get through (all others did):\n" + "\n".join(lines),
+        metadata={"failed": len(lines), "overview": dg.MetadataValue.path(str(audit.path / "overview.txt"))},
+        allow_retries=False,
+    )
