@@ -35,16 +35,28 @@ class RegistrationRefusedError(StudyError):
     """The research database can't link the study."""
 
 
+class IncompleteStudyError(StudyError):
+    """The staging PACS lists instances that it does not deliver, however often it is asked."""
+
+
+class ChangedContentError(StudyError):
+    """A file is not what its manifest says was written."""
+
+
 class TransientError(DicomAssetsError):
     """This study failed for a reason that may pass; its review row is left alone, the next run tries again."""
 
 
 class PacsError(TransientError):
-    """A PACS is away, refuses an association or ends an operation with a failure status."""
+    """A PACS is away, or refuses an association."""
 
 
-class IncompleteStudyError(TransientError):
-    """The PACS delivered, or kept, fewer instances than it should have."""
+class PacsStatusError(PacsError):
+    """A PACS ended an operation with a failure status."""
+
+
+class RunStoppedError(TransientError):
+    """Somebody ended the run; the study goes on with the next one."""
 
 
 class StudyBusyError(TransientError):
@@ -56,4 +68,4 @@ class StageNotReadyError(TransientError):
 
 
 class StorageError(TransientError):
-    """A folder can't be written or read: disk full, no permission, content that does not match its manifest."""
+    """A folder can't be written or read: disk full, no permission."""

@@ -6,11 +6,18 @@ a log line that formats one gives nothing away.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType
+
+Fact = str | int | float | Mapping[str, int]
+"""What may be said of a study to anybody: value-free."""
+
+Receive = Callable[[str, bytes], None]
+"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk."""
 
 StudyKey = NewType("StudyKey", str)
 """`S` and 12 Crockford base32 characters; opaque, stable, the Dagster partition key."""
@@ -118,7 +125,7 @@ class RegisteredStudy:
     patient: PatientIdentity
     alias: str
     original_study_uid: str = field(repr=False)
-    accession_number: str = field(repr=False)
+    accession_numbers: tuple[str, ...] = field(repr=False)
     study_uid: str = ""
     modality: str = ""
     sop_class_uid: str = ""

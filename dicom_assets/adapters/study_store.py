@@ -27,6 +27,7 @@ from dicom_assets.study import FileReceipt, Stage, StudyKey
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
 SCRATCH = "scratch"
+RESUME = ".resume"
 
 
 @contextmanager
@@ -91,8 +92,9 @@ class FinishedStage:
         return content
 
     def digest(self) -> str:
-        """SHA-256 of the manifest's bytes."""
-        return hashlib.sha256(self._manifest_bytes()).hexdigest()
+        """SHA-256 of what the manifest says of the content; doing the same again changes nothing."""
+        content = {name: value for name, value in self.manifest().items() if name not in ("facts", "inputs")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def open(self, name: str) -> BinaryIO:
         """Read an instance file."""
@@ -138,6 +140,7 @@ class DraftStage:
     def commit(self, manifest: Mapping[str, Any]) -> FinishedStage:
         """Put the manifest in, then let the draft take the stage's place."""
         with _storage_errors(f"finish stage {self.target.name}"):
+            (self.path / RESUME).unlink(missing_ok=True)
             content = json.dumps(manifest, indent=1, sort_keys=True).encode()
             _write_durably(self.path / MANIFEST, [content])
             _sync_folder(self.path / INSTANCES)
@@ -186,17 +189,20 @@ class FolderStudyStore:
                 return FinishedStage(root / study_key / stage)
         return None
 
-    def draft(self, study_key: StudyKey, stage: Stage, *, resume: bool = False) -> DraftStage:
-        """A draft for the stage; unless `resume`, whatever a killed run left in it is dropped."""
+    def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> DraftStage:
+        """A draft for the stage; what a killed run left in it is kept if that run named the same `resume`."""
         path = self._folder(study_key) / f".{stage}.draft"
         with _storage_errors(f"prepare stage {stage}"):
-            if not resume:
+            mark = path / RESUME
+            if not resume or not mark.is_file() or mark.read_text() != resume:
                 shutil.rmtree(path, ignore_errors=True)
             instances = path / INSTANCES
             _make_private(instances)
             for entry in instances.iterdir():
                 if entry.name.startswith("."):
                     entry.unlink()
+            if resume:
+                _write_durably(mark, [resume.encode()])
         return DraftStage(path=path, target=self._folder(study_key) / stage)
 
     def _folder(self, study_key: StudyKey) -> Path:

@@ -8,13 +8,19 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from dicom_assets.errors import DicomAssetsError, StageNotReadyError, StudyBusyError, StudyError, StudyNotApprovedError
+from dicom_assets.errors import (
+    DicomAssetsError,
+    RunStoppedError,
+    StageNotReadyError,
+    StudyBusyError,
+    StudyError,
+    StudyNotApprovedError,
+)
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
-from dicom_assets.steps.deidentify_study import deidentify_study
+from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.ports import (
     AuditTrail,
-    Fact,
     IdentityDb,
     Progress,
     Registration,
@@ -25,10 +31,10 @@ from dicom_assets.steps.ports import (
     StudyStore,
 )
 from dicom_assets.steps.publish_study import publish_study
-from dicom_assets.steps.pull_study import pull_study
-from dicom_assets.steps.register_study import register_study
+from dicom_assets.steps.pull_study import pull_study, standing_pull
+from dicom_assets.steps.register_study import register_study, standing_registration
 from dicom_assets.steps.select_studies import SelectedStudy
-from dicom_assets.study import STAGES, Stage, StudyKey
+from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +77,26 @@ class Failure:
 
 
 OnStage = Callable[[StageOutcome], None]
+IsStopped = Callable[[], bool]
 
 
-def advance_study(study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage) -> Failure | None:
+def advance_study(
+    study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage, is_stopped: IsStopped
+) -> Failure | None:
     """Take a study through the wanted stages; tell each one as it is done. Never raises for the study's sake."""
-    journey = _Journey(study, around, wanted, on_stage)
-    failure = journey.travel()
-    if failure is None:
-        return None
-    reasons = [failure.reason]
     try:
-        around.audit.event(
-            "study_busy" if failure.busy else "study_failed",
-            study.study_key,
-            {"stage": failure.stage or "", "reason": failure.reason},
-        )
+        failure = _Journey(study, around, wanted, on_stage, is_stopped).travel()
+        return None if failure is None else _tell(failure, study, around, wanted)
+    except Exception as error:  # noqa: BLE001  the outer edge: whatever it is, it stays with this study, value-free
+        return _unexpected(study.study_key, None, error)
+
+
+def _tell(failure: Failure, study: SelectedStudy, around: Surroundings, wanted: Wanted) -> Failure:
+    """Write a failure down where people look for it; what can't be written down is said in its reason."""
+    reasons = [failure.reason]
+    facts: dict[str, Fact] = {"stage": failure.stage or "", "reason": failure.reason}
+    try:
+        around.audit.event("study_busy" if failure.busy else "study_failed", study.study_key, facts)
     except DicomAssetsError as error:
         reasons.append(f"This is not in the run's folder: {error}")
     if failure.marks_review and not wanted.dry_run:
@@ -96,14 +107,24 @@ def advance_study(study: SelectedStudy, around: Surroundings, wanted: Wanted, on
     return replace(failure, reason=" ".join(reasons))
 
 
+def _unexpected(study_key: StudyKey, stage: Stage | None, error: Exception) -> Failure:
+    reason = f"Unexpected {type(error).__name__} at {place_of(error)}; see the run's folder identified/traces.txt."
+    trace = "".join(traceback.format_exception(error))
+    return Failure(study_key, stage, reason, marks_review=True, trace=trace)
+
+
 class _Journey:
-    def __init__(self, study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage) -> None:
+    """One study on its way."""
+
+    def __init__(
+        self, study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage, is_stopped: IsStopped
+    ) -> None:
         self._study = study
         self._around = around
         self._wanted = wanted
         self._on_stage = on_stage
+        self._is_stopped = is_stopped
         self._stage: Stage | None = None
-        self._folders: dict[Stage, StageFolder] = {}
 
     def travel(self) -> Failure | None:
         key = self._study.study_key
@@ -118,93 +139,127 @@ class _Journey:
         except DicomAssetsError as error:
             is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
             return Failure(key, self._stage, str(error), marks_review=is_for_a_person)
-        except Exception as error:  # noqa: BLE001  the outer edge: whatever it is, it stays with this study, value-free
-            reason = (
-                f"Unexpected {type(error).__name__} at {place_of(error)}; see the run's folder identified/traces.txt."
-            )
-            return Failure(
-                key, self._stage, reason, marks_review=True, trace="".join(traceback.format_exception(error))
-            )
+        except Exception as error:  # noqa: BLE001  the outer edge of a stage, value-free
+            return _unexpected(key, self._stage, error)
         return None
 
     def _advance(self, stage: Stage) -> None:
+        self._go_on()
         audit, key = self._around.audit, self._study.study_key
         audit.event("stage_started", key, {"stage": stage})
         outcome = self._do(stage)
-        self._folders[stage] = outcome.folder
         audit.event("stage_finished" if outcome.redone else "stage_skipped", key, {"stage": stage, **outcome.facts})
         self._on_stage(outcome)
 
     def _do(self, stage: Stage) -> StageOutcome:
-        around, key, wanted = self._around, self._study.study_key, self._wanted
         match stage:
             case Stage.PULLED:
-                return pull_study(
-                    key,
-                    self._study.reviewed.study_uid,
-                    staging_pacs=around.staging_pacs,
-                    store=around.store,
-                    refresh=wanted.refresh,
-                    progress=self._progress(stage),
-                )
+                return self._pull()
             case Stage.DEIDENTIFIED:
-                return deidentify_study(
-                    key,
-                    self._finished(Stage.PULLED),
-                    settings=around.settings,
-                    identity_db=around.identity_db,
-                    registration=around.registration,
-                    store=around.store,
-                    executor=around.executor,
-                    refresh=wanted.refresh,
-                    progress=self._progress(stage),
-                )
+                return self._deidentify()
             case Stage.REGISTERED:
-                return register_study(
-                    key,
-                    self._finished(Stage.PULLED),
-                    self._finished(Stage.DEIDENTIFIED),
-                    identity_db=around.identity_db,
-                    registration=around.registration,
-                    store=around.store,
-                    refresh=wanted.refresh,
-                    dry_run=wanted.dry_run,
-                )
+                return self._register()
             case Stage.PUBLISHED:
                 return self._publish()
 
+    def _pull(self) -> StageOutcome:
+        return pull_study(
+            self._study.study_key,
+            self._study.reviewed,
+            staging_pacs=self._around.staging_pacs,
+            store=self._around.store,
+            refresh=self._wanted.refresh,
+            progress=self._progress(Stage.PULLED),
+        )
+
+    def _deidentify(self) -> StageOutcome:
+        return deidentify_study(
+            self._study.study_key,
+            self._pulled(),
+            settings=self._around.settings,
+            identity_db=self._around.identity_db,
+            registration=self._around.registration,
+            store=self._around.store,
+            executor=self._around.executor,
+            refresh=self._wanted.refresh,
+            progress=self._progress(Stage.DEIDENTIFIED),
+        )
+
+    def _register(self) -> StageOutcome:
+        return register_study(
+            self._study.study_key,
+            self._pulled(),
+            self._deidentified(),
+            identity_db=self._around.identity_db,
+            registration=self._around.registration,
+            store=self._around.store,
+            refresh=self._wanted.refresh,
+            dry_run=self._wanted.dry_run,
+        )
+
     def _publish(self) -> StageOutcome:
         """Publish what is still approved: a run may be long, and reviewers go on reviewing."""
-        self._around.review_db.approval(self._study.reviewed.study_uid)
+        approval = self._around.review_db.approval(self._study.reviewed.study_uid)
+        if approval.version != self._study.reviewed.version:
+            raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
+        deidentified = self._deidentified()
+        around, key = self._around, self._study.study_key
+        if standing_registration(around.store, key, deidentified, around.registration) is None:
+            raise _not_ready(Stage.REGISTERED)
         outcome = publish_study(
-            self._study.study_key,
-            self._finished(Stage.DEIDENTIFIED),
-            self._finished(Stage.REGISTERED),
-            research_pacs=self._around.research_pacs,
-            store=self._around.store,
+            key,
+            deidentified,
+            research_pacs=around.research_pacs,
+            store=around.store,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.PUBLISHED),
         )
-        self._around.review_db.mark_published(self._study.reviewed.study_uid)
+        around.review_db.mark_published(self._study.reviewed.study_uid)
         return outcome
 
-    def _finished(self, stage: Stage) -> StageFolder:
-        folder = self._folders.get(stage) or self._around.store.finished(self._study.study_key, stage)
+    def _pulled(self) -> StageFolder:
+        around = self._around
+        folder = standing_pull(around.store, self._study.study_key, self._study.reviewed, around.staging_pacs)
         if folder is None:
-            raise StageNotReadyError(f"Stage {stage} of this study does not stand yet: materialize `{stage}` first.")
+            raise _not_ready(Stage.PULLED)
         return folder
+
+    def _deidentified(self) -> StageFolder:
+        folder = standing_deidentification(
+            self._around.store,
+            self._study.study_key,
+            self._pulled(),
+            settings=self._around.settings,
+            identity_db=self._around.identity_db,
+            registration=self._around.registration,
+        )
+        if folder is None:
+            raise _not_ready(Stage.DEIDENTIFIED)
+        return folder
+
+    def _go_on(self) -> None:
+        if self._is_stopped():
+            raise RunStoppedError("The run was stopped; the next one goes on from here.")
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0
 
         def tell(done: int, total: int) -> None:
             nonlocal last_told
+            self._go_on()
             if done == total or (done - last_told) * 20 >= total:
                 last_told = done
                 facts: dict[str, Fact] = {"stage": stage, "done": done, "total": total}
                 self._around.audit.event("stage_progress", self._study.study_key, facts)
 
         return tell
+
+
+def _not_ready(stage: Stage) -> StageNotReadyError:
+    return StageNotReadyError(
+        f"Stage {stage} does not stand, or was made from another review, profile, run config or registration than "
+        f"this run's: materialize `{stage}` first."
+    )
 
 
 def place_of(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
-from dicom_assets.errors import StorageError
+from dicom_assets.errors import ChangedContentError
 from dicom_assets.steps.ports import StageDraft, StageFolder
 from dicom_assets.study import FileReceipt, Subject
 
@@ -51,7 +51,8 @@ def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
     """De-identify each file into the draft, under the same name.
 
     Raises:
-        StorageError: a file is not what was pulled, or can't be read or written.
+        ChangedContentError: a file is not what was pulled.
+        StorageError: a file can't be read or written.
     """
     return [_deidentify_file(batch, name) for name in batch.files]
 
@@ -62,9 +63,9 @@ def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
     content = BytesIO()
     with closing(batch.pulled.open(name)) as source:
         if hashlib.file_digest(source, "sha256").hexdigest() != batch.files[name]:  # type: ignore[arg-type]
-            raise StorageError(
+            raise ChangedContentError(
                 f"File {name} of stage pulled is not what the staging PACS delivered. "
-                "Find out who changed it, then run again with `refresh: true`."
+                "Find out who changed it, clear the error, then run again with `refresh: true`."
             )
         outcome = deidentify_instance(
             source,

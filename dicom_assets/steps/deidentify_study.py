@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, Quarantined
-from dicom_assets.errors import StudyError, TransientError
+from dicom_assets.errors import TransientError
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
@@ -38,27 +38,16 @@ class PulledFacts:
 
 
 def read_pulled(pulled: StageFolder) -> PulledFacts:
-    """Read who and what a pulled study is.
-
-    Raises:
-        StudyError: it holds more than one patient, or nothing readable.
-    """
+    """Read who and what a pulled study is: of one patient, which pulling made sure of."""
     instances = pulled.manifest()["instances"]
     identities = [entry["identity"] for entry in instances if entry["identity"] is not None]
     patients = [PatientIdentity(**identity["patient"]) for identity in identities]
-    if not patients:
-        raise StudyError("None of the study's instances can be read: look at it in the staging PACS.")
-    distinct = {(patient.patient_id, patient.issuer) for patient in patients}
-    if len(distinct) > 1:
-        raise StudyError(
-            f"The study holds {len(distinct)} different Patient IDs: have it repaired in the staging PACS."
-        )
     accession_numbers = sorted({identity["accession_number"] for identity in identities} - {""})
     said = {value for patient in patients for value in asdict(patient).values()} | set(accession_numbers)
     uid_fields = ("study_uid", "series_uid", "sop_uid")
     return PulledFacts(
         files={entry["file"]: entry["sha256"] for entry in instances},
-        patient=patients[0],
+        patient=max(patients, key=lambda patient: (patient.issuer, patient.patient_name)),
         identifiers=frozenset(said - {""}),
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
         accession_numbers=accession_numbers,
@@ -80,18 +69,12 @@ def deidentify_study(
     """De-identify a pulled study unless that stands already.
 
     Raises:
-        StudyError: the study holds more than one patient, or nothing readable.
+        ChangedContentError: a file is not what was pulled.
         TransientError: a worker process died.
     """
     facts = read_pulled(pulled)
     subject = subject_of(facts.patient, identity_db, registration)
-    inputs = {
-        "pulled": pulled.digest(),
-        "profile": settings.profile.fingerprint,
-        "modalities": ",".join(sorted(settings.allowed_modalities)),
-        "subject": subject.patient_id,
-        "uid_root": settings.uid_root,
-    }
+    inputs = _inputs(pulled, subject, settings)
     finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.DEIDENTIFIED, finished, redone=False)
@@ -115,6 +98,30 @@ def deidentify_study(
         content=_content(outcomes),
     )
     return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
+
+
+def standing_deidentification(
+    store: StudyStore,
+    study_key: StudyKey,
+    pulled: StageFolder,
+    *,
+    settings: DeidentificationSettings,
+    identity_db: IdentityDb,
+    registration: Registration,
+) -> StageFolder | None:
+    """The finished stage if it is what these settings would make of the pulled study, else None."""
+    subject = subject_of(read_pulled(pulled).patient, identity_db, registration)
+    return standing(store, study_key, Stage.DEIDENTIFIED, _inputs(pulled, subject, settings))
+
+
+def _inputs(pulled: StageFolder, subject: Subject, settings: DeidentificationSettings) -> dict[str, str]:
+    return {
+        "pulled": pulled.digest(),
+        "profile": settings.profile.fingerprint,
+        "modalities": ",".join(sorted(settings.allowed_modalities)),
+        "subject": subject.patient_id,
+        "uid_root": settings.uid_root,
+    }
 
 
 def subject_of(patient: PatientIdentity, identity_db: IdentityDb, registration: Registration) -> Subject:
@@ -166,8 +173,9 @@ def _values(facts: PulledFacts, subject: Subject) -> Mapping[str, Mapping[str, s
 def _run(batch: Batch, executor: Executor, progress: Progress) -> Iterator[InstanceOutcome]:
     parts = [replace(batch, files=part) for part in _parts(batch.files)]
     total, done = len(batch.files), 0
-    futures = [executor.submit(deidentify_batch, part) for part in parts]
+    futures: list[Future[list[InstanceOutcome]]] = []
     try:
+        futures += [executor.submit(deidentify_batch, part) for part in parts]
         for future in as_completed(futures):
             outcomes = future.result()
             done += len(outcomes)

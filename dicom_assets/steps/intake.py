@@ -85,6 +85,11 @@ class Intake:
             self._draft.discard(self._names[uid])
         return len(self.differing_duplicates)
 
+    def drop_all(self) -> None:
+        """Drop everything that arrived."""
+        for uid in self.received:
+            self._draft.discard(self._names[uid])
+
     def name_of(self, sop_instance_uid: str) -> str:
         """The file an instance was written to."""
         return self._names[sop_instance_uid]

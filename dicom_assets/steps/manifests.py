@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dicom_assets.steps.ports import Fact, StageDraft, StageFolder, StudyStore
-from dicom_assets.study import Stage, StudyKey
+from dicom_assets.steps.ports import StageDraft, StageFolder, StudyStore
+from dicom_assets.study import Fact, Stage, StudyKey
 
 FORMAT = 1
 
@@ -48,6 +50,11 @@ def standing(store: StudyStore, study_key: StudyKey, stage: Stage, inputs: Mappi
         return None
     manifest = folder.manifest()
     return folder if manifest.get("format") == FORMAT and manifest.get("inputs") == dict(inputs) else None
+
+
+def digest_of(inputs: Mapping[str, str]) -> str:
+    """One text for a stage's inputs."""
+    return hashlib.sha256(json.dumps(dict(inputs), sort_keys=True).encode()).hexdigest()
 
 
 def commit(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from dicom_assets.study import (
+    Fact,
     FileReceipt,
     InstanceRef,
     OutgoingInstance,
     PatientIdentity,
+    Receive,
     RegisteredStudy,
     Retrieval,
     ReviewConflict,
@@ -23,12 +24,13 @@ from dicom_assets.study import (
     Subject,
 )
 
-Receive = Callable[[str, bytes], None]
-"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk."""
-
 
 class StagingPacs(Protocol):
     """The PACS that holds identified studies."""
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port, to tell one staging PACS from another in a manifest."""
 
     def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
         """Every instance the PACS says it has of a study; empty when it has none."""
@@ -169,7 +171,7 @@ class StageFolder(Protocol):
         """What went in and what came out."""
 
     def digest(self) -> str:
-        """SHA-256 of the manifest's bytes, which a later stage names as its input."""
+        """SHA-256 of the manifest but for facts and inputs, which a later stage names as its input."""
 
     def open(self, name: str) -> BinaryIO:
         """Read an instance file."""
@@ -191,12 +193,8 @@ class StudyStore(Protocol):
     def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
         """A finished stage, or None."""
 
-    def draft(self, study_key: StudyKey, stage: Stage, *, resume: bool = False) -> StageDraft:
-        """A draft to write the stage into; with `resume`, it still holds what a killed run left."""
-
-
-Fact = str | int | float | Mapping[str, int]
-"""What may be said of a study in an event: value-free."""
+    def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> StageDraft:
+        """A draft to write the stage into; it still holds what a killed run left that named the same `resume`."""
 
 
 class AuditTrail(Protocol):
@@ -209,8 +207,6 @@ class AuditTrail(Protocol):
             StorageError: it could not be written.
         """
 
-
-Clock = Callable[[], datetime]
 
 Progress = Callable[[int, int], None]
 """Told how many instances are done, of how many."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from dicom_assets.errors import IncompleteStudyError, PacsError, StageNotReadyError, StorageError, StudyError
+from dicom_assets.errors import ChangedContentError, PacsError, StudyError
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import Progress, ResearchPacs, StageDraft, StageFolder, StudyStore
 from dicom_assets.steps.register_study import require_something
@@ -24,7 +24,6 @@ _JOURNAL = "sending.json"
 def publish_study(
     study_key: StudyKey,
     deidentified: StageFolder,
-    registered: StageFolder,
     *,
     research_pacs: ResearchPacs,
     store: StudyStore,
@@ -34,15 +33,11 @@ def publish_study(
     """Publish a registered study unless that stands already; sends only what the research PACS lacks.
 
     Raises:
-        StageNotReadyError: the study was de-identified anew since it was registered.
-        StorageError: an instance's content is not what its manifest says.
+        ChangedContentError: an instance's content is not what its manifest says.
         StudyError: the research PACS refuses instances, or holds some that should not be there.
-        IncompleteStudyError: the research PACS does not show all of what was sent.
-        PacsError: the research PACS is away or out of resources.
+        PacsError: the research PACS is away, out of resources, or does not show all of what was sent.
     """
     require_something(deidentified)
-    if registered.manifest()["inputs"]["deidentified"] != deidentified.digest():
-        raise StageNotReadyError("De-identified anew since it was registered: materialize `registered` first.")
     inputs = {"deidentified": deidentified.digest(), "research_pacs": research_pacs.name}
     finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
     if finished is not None:
@@ -50,7 +45,7 @@ def publish_study(
     watch = Stopwatch()
     instances: Instances = deidentified.manifest()["instances"]
     study_uid = instances[0]["study_instance_uid"]
-    draft = store.draft(study_key, Stage.PUBLISHED, resume=True)
+    draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
     hashes = {instance["sop_instance_uid"]: instance["sha256"] for instance in instances}
     present = _present(research_pacs, study_uid)
     _refuse_outdated(present, hashes, _sent_before(store, study_key, draft, research_pacs))
@@ -92,12 +87,13 @@ def _sent_before(
 
 
 def _refuse_outdated(present: set[str], hashes: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Stop where the research PACS holds an earlier content: some PACSs keep the old copy without a word."""
-    outdated = sum(before.get(uid, digest) != digest for uid, digest in hashes.items() if uid in present)
+    """Stop where the research PACS holds another content, or one of unknown origin: it may keep it whatever is sent."""
+    outdated = sum(before.get(uid) != digest for uid, digest in hashes.items() if uid in present)
     if outdated:
         raise StudyError(
-            f"The research PACS holds {outdated} instance(s) of this study as they were de-identified before, "
-            "and may keep them whatever is sent: have the study removed there, then clear the error and run again."
+            f"The research PACS holds {outdated} instance(s) of this study that are not known to be what would be "
+            "sent now, and may keep them whatever is sent: have the study removed there, then clear the error and "
+            "run again."
         )
 
 
@@ -122,9 +118,9 @@ def _outgoing(deidentified: StageFolder, instance: Mapping[str, Any]) -> Outgoin
     with closing(deidentified.open(instance["file"])) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has `readinto`
     if digest != instance["sha256"]:
-        raise StorageError(
+        raise ChangedContentError(
             f"File {instance['file']} of stage deidentified is not what was written there; nothing was sent. "
-            "Find out who changed it, then run again with `refresh: true`."
+            "Find out who changed it, clear the error, then run again with `refresh: true`."
         )
     return OutgoingInstance(
         sop_instance_uid=instance["sop_instance_uid"],
@@ -137,7 +133,7 @@ def _outgoing(deidentified: StageFolder, instance: Mapping[str, Any]) -> Outgoin
 def _confirm(instances: Instances, present: set[str]) -> None:
     wanted = {instance["sop_instance_uid"] for instance in instances}
     if missing := len(wanted - present):
-        raise IncompleteStudyError(
+        raise PacsError(
             f"The research PACS answered that it stored all, but does not show {missing} of {len(wanted)} instances: "
             "run again, only what is missing will be sent."
         )

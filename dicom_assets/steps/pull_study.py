@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from dicom_assets.deidentification import InstanceIdentity
-from dicom_assets.errors import IncompleteStudyError, PacsError, StudyError, StudyNotFoundError
+from dicom_assets.errors import IncompleteStudyError, PacsError, PacsStatusError, StudyError, StudyNotFoundError
 from dicom_assets.steps.intake import Intake
-from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
-from dicom_assets.steps.ports import Progress, StagingPacs, StudyStore
-from dicom_assets.study import Stage, StudyKey
+from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, digest_of, standing
+from dicom_assets.steps.ports import Progress, StageFolder, StagingPacs, StudyStore
+from dicom_assets.study import PatientIdentity, ReviewedStudy, Stage, StudyKey
 
 ROUNDS = 3
 """How many times the staging PACS is asked for what is missing before the study fails."""
@@ -19,14 +19,14 @@ ROUNDS = 3
 
 def pull_study(
     study_key: StudyKey,
-    study_uid: str,
+    reviewed: ReviewedStudy,
     *,
     staging_pacs: StagingPacs,
     store: StudyStore,
     refresh: bool,
     progress: Progress,
 ) -> StageOutcome:
-    """Pull a study unless it stands already.
+    """Pull a study unless it stands already, as it was when it was last reviewed.
 
     Raises:
         StudyNotFoundError: the staging PACS has no instance of it.
@@ -34,19 +34,19 @@ def pull_study(
         StudyError: what arrived contradicts itself.
         PacsError: the staging PACS is away.
     """
-    inputs = {"study": study_key}
+    inputs = _inputs(reviewed, staging_pacs)
     finished = None if refresh else standing(store, study_key, Stage.PULLED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.PULLED, finished, redone=False)
     watch = Stopwatch()
-    expected = staging_pacs.find_instances(study_uid)
+    expected = staging_pacs.find_instances(reviewed.study_uid)
     if not expected:
         raise StudyNotFoundError("The staging PACS has no instance of this study: was it moved or deleted there?")
-    draft = store.draft(study_key, Stage.PULLED, resume=not refresh)
-    intake = Intake(study_uid, expected, draft)
+    draft = store.draft(study_key, Stage.PULLED, resume="" if refresh else digest_of(inputs))
+    intake = Intake(reviewed.study_uid, expected, draft)
     intake.take_over_leftovers()
     _retrieve_all(intake, staging_pacs, progress)
-    identities = intake.identities()
+    identities = _identities(intake)
     facts = {
         "instances": len(intake.received),
         "series": len({ref.series_instance_uid for ref in intake.expected.values()}),
@@ -60,6 +60,17 @@ def pull_study(
     }
     folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content)
     return StageOutcome(study_key, Stage.PULLED, folder, redone=True)
+
+
+def standing_pull(
+    store: StudyStore, study_key: StudyKey, reviewed: ReviewedStudy, staging_pacs: StagingPacs
+) -> StageFolder | None:
+    """The finished stage if the study was neither reviewed again nor moved to another PACS since, else None."""
+    return standing(store, study_key, Stage.PULLED, _inputs(reviewed, staging_pacs))
+
+
+def _inputs(reviewed: ReviewedStudy, staging_pacs: StagingPacs) -> dict[str, str]:
+    return {"review": reviewed.version, "staging_pacs": staging_pacs.name}
 
 
 def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress) -> None:
@@ -85,14 +96,51 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress)
             "SOP Instance UID: have the staging PACS's copy repaired."
         )
     missing = len(intake.missing())
-    if missing == total and failure is not None:
-        raise failure
-    if missing:
-        why = f" ({failure})" if failure is not None else ""
-        raise IncompleteStudyError(
-            f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times{why}. "
-            "What arrived is kept; run again, only what is missing will be asked for."
-        )
+    if not missing:
+        return
+    is_away = failure is not None and not isinstance(failure, PacsStatusError)
+    if failure is not None and (is_away or missing == total):
+        raise PacsError(f"{missing} of {total} instances did not arrive: {failure}")
+    raise IncompleteStudyError(
+        f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS lists "
+        "them. Have it repaired, then clear the error and run again: what arrived is kept."
+    )
+
+
+def _identities(intake: Intake) -> Mapping[str, InstanceIdentity | None]:
+    """Who each instance says it is.
+
+    Raises:
+        StudyError: they contradict each other; what arrived is dropped, so that the next run asks anew.
+    """
+    try:
+        identities = intake.identities()
+        require_one_patient(identity.patient for identity in identities.values() if identity is not None)
+    except StudyError:
+        intake.drop_all()
+        raise
+    return identities
+
+
+def require_one_patient(patients: Iterable[PatientIdentity]) -> None:
+    """Stop a study that mixes patients, which some PACSs do, or that nobody can read.
+
+    Raises:
+        StudyError: it holds several Patient IDs, or none and several names, or several issuers, or nothing readable.
+    """
+    everybody = list(patients)
+    if not everybody:
+        raise StudyError("None of the study's instances can be read: look at it in the staging PACS.")
+    ids = {patient.patient_id.strip() for patient in everybody}
+    nameless = {(patient.patient_name.strip(), patient.birth_date.strip()) for patient in everybody}
+    issuers = {patient.issuer.strip() for patient in everybody} - {""}
+    advice = "have it repaired in the staging PACS, then clear the error and run again."
+    if len(ids) > 1:
+        raise StudyError(f"The study holds {len(ids)} different Patient IDs: {advice}")
+    if ids == {""} and len(nameless) > 1:
+        raise StudyError(f"The study holds no Patient ID (0010,0020) and {len(nameless)} different patients: {advice}")
+    if len(issuers) > 1:
+        raise StudyError(f"The study holds {len(issuers)} different issuers of one Patient ID: {advice}")
 
 
 def _entry(intake: Intake, uid: str, identity: InstanceIdentity | None) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from dicom_assets.errors import StudyError
-from dicom_assets.steps.deidentify_study import read_pulled, subject_of
+from dicom_assets.steps.deidentify_study import read_pulled
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
-from dicom_assets.steps.ports import Fact, IdentityDb, Registration, StageFolder, StudyStore
-from dicom_assets.study import RegisteredStudy, Stage, StudyKey
+from dicom_assets.steps.ports import IdentityDb, Registration, StageFolder, StudyStore
+from dicom_assets.study import Fact, RegisteredStudy, Stage, StudyKey
 
 
 def register_study(
@@ -30,12 +30,12 @@ def register_study(
         RegistrationRefusedError: the research database can't link the study.
     """
     require_something(deidentified)
-    inputs = {"deidentified": deidentified.digest(), "hook": registration.name}
+    inputs = _inputs(deidentified, registration)
     finished = None if refresh else standing(store, study_key, Stage.REGISTERED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.REGISTERED, finished, redone=False)
     watch = Stopwatch()
-    study = _registered_study(study_key, pulled, deidentified, identity_db, registration)
+    study = _registered_study(study_key, pulled, deidentified, identity_db)
     rows: Mapping[str, int] = {}
     if dry_run:
         registration.check(study)
@@ -53,6 +53,17 @@ def register_study(
     return StageOutcome(study_key, Stage.REGISTERED, folder, redone=True)
 
 
+def standing_registration(
+    store: StudyStore, study_key: StudyKey, deidentified: StageFolder, registration: Registration
+) -> StageFolder | None:
+    """The finished stage if it linked this very de-identification, and there, else None."""
+    return standing(store, study_key, Stage.REGISTERED, _inputs(deidentified, registration))
+
+
+def _inputs(deidentified: StageFolder, registration: Registration) -> dict[str, str]:
+    return {"deidentified": deidentified.digest(), "registration": registration.name}
+
+
 def require_something(deidentified: StageFolder) -> None:
     """Stop a study of which nothing may leave.
 
@@ -66,21 +77,18 @@ def require_something(deidentified: StageFolder) -> None:
 
 
 def _registered_study(
-    study_key: StudyKey,
-    pulled: StageFolder,
-    deidentified: StageFolder,
-    identity_db: IdentityDb,
-    registration: Registration,
+    study_key: StudyKey, pulled: StageFolder, deidentified: StageFolder, identity_db: IdentityDb
 ) -> RegisteredStudy:
+    """The alias is the one that the instances carry, whatever the registration would say by now."""
     originals = read_pulled(pulled)
-    instances = deidentified.manifest()["instances"]
-    accession_numbers = originals.accession_numbers
+    manifest = deidentified.manifest()
+    instances = manifest["instances"]
     return RegisteredStudy(
         study_key=study_key,
         patient=originals.patient,
-        alias=subject_of(originals.patient, identity_db, registration).patient_id,
+        alias=manifest["inputs"]["subject"],
         original_study_uid=identity_db.original_study_uid(study_key),
-        accession_number=accession_numbers[0] if len(accession_numbers) == 1 else "",
+        accession_numbers=tuple(originals.accession_numbers),
         study_uid=instances[0]["study_instance_uid"],
         modality=_most_frequent(instances, "modality"),
         sop_class_uid=_most_frequent(instances, "sop_class_uid"),

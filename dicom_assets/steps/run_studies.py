@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
+from threading import Event
 
 from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted, advance_study
 from dicom_assets.steps.manifests import StageOutcome
@@ -13,16 +14,18 @@ from dicom_assets.steps.select_studies import SelectedStudy
 
 def run_studies(
     studies: Sequence[SelectedStudy], around: Surroundings, wanted: Wanted, workers: int
-) -> Iterator[StageOutcome | Failure]:
+) -> Generator[StageOutcome | Failure]:
     """Advance the studies, `workers` of them at a time, and yield each finished stage and each failure.
 
-    Studies advance on threads; everything is yielded on the caller's.
+    Studies advance on threads; everything is yielded on the caller's. When the caller goes away, the studies in
+    flight stop at the next instance.
     """
+    stopped = Event()
     news: SimpleQueue[StageOutcome | Failure | None] = SimpleQueue()
 
     def work(study: SelectedStudy) -> None:
         try:
-            failure = advance_study(study, around, wanted, news.put)
+            failure = advance_study(study, around, wanted, news.put, stopped.is_set)
             if failure is not None:
                 news.put(failure)
         finally:
@@ -30,7 +33,8 @@ def run_studies(
 
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="study")
     try:
-        futures = [pool.submit(work, study) for study in studies]
+        for study in studies:
+            pool.submit(work, study)
         under_way = len(studies)
         while under_way:
             item = news.get()
@@ -38,7 +42,6 @@ def run_studies(
                 under_way -= 1
             else:
                 yield item
-        for future in futures:
-            future.result()
     finally:
+        stopped.set()
         pool.shutdown(cancel_futures=True)

@@ -152,7 +152,7 @@ def a_registered_study(**values: Any) -> RegisteredStudy:
         "patient": PatientIdentity(patient_id=MRN),
         "alias": "RESEARCH-1",
         "original_study_uid": STUDY_UID,
-        "accession_number": ACCESSION,
+        "accession_numbers": (ACCESSION,),
         "study_uid": "2.25.42",
         "modality": "CT",
         "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",

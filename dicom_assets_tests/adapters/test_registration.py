@@ -69,7 +69,8 @@ def utc(moment: datetime) -> datetime:
 def test_adapters_fulfil_the_port(tables: ResearchTables) -> None:
     hooks: list[Registration] = [NoRegistration(), opened(tables)]
     checking: list[RegistrationHook] = [NoRegistration(), opened(tables)]
-    assert [hook.name for hook in hooks] == [hook.name for hook in checking] == ["none", "research_database"]
+    assert [hook.name for hook in hooks] == [hook.name for hook in checking]
+    assert [hook.name.split()[0] for hook in hooks] == ["none", "research_database"]
 
 
 def test_hook_none_has_no_alias_and_links_nothing() -> None:
@@ -185,8 +186,10 @@ def test_highest_of_several_encounters_counts(tables: ResearchTables) -> None:
 @pytest.mark.parametrize(
     ("study", "message"),
     [
-        (a_registered_study(accession_number="SENTINEL-OTHER"), "Unable to find encounter in EHR"),
-        (a_registered_study(accession_number="  "), "Unable to find encounter in EHR"),
+        (a_registered_study(accession_numbers=("SENTINEL-OTHER",)), "Unable to find encounter in EHR"),
+        (a_registered_study(accession_numbers=("  ",)), "Unable to find encounter in EHR"),
+        (a_registered_study(accession_numbers=()), "Unable to find encounter in EHR"),
+        (a_registered_study(accession_numbers=("SENTINEL-1", "SENTINEL-2")), "several accession numbers"),
         (a_registered_study(patient=PatientIdentity("SENTINEL-2")), "Unable to find patient in research database"),
         (a_registered_study(alias="P123"), "The patient's alias is not the one in the instances"),
     ],
@@ -242,7 +245,7 @@ def test_row_that_the_database_refuses_is_told_without_values(tables: ResearchTa
 def test_query_of_the_configuration_leads_to_the_encounter(tables: ResearchTables) -> None:
     query = "SELECT id FROM staging_encounter WHERE :accession_number = 'X7'"
     hook = opened(tables, accession_query=query)
-    assert hook.register(a_registered_study(accession_number="X7")) == {"rows_inserted": 1}
+    assert hook.register(a_registered_study(accession_numbers=("X7",))) == {"rows_inserted": 1}
 
 
 @pytest.mark.parametrize("query", ["SELECT 1", "SELECT id FROM t WHERE a = :accession_number AND b = :other"])
@@ -279,7 +282,7 @@ def test_missing_database_names_the_setting_and_is_not_created(tmp_path: Path) -
 def test_shipped_hooks_are_loaded_by_name(tables: ResearchTables) -> None:
     assert load_registration("none", "").name == "none"
     assert load_registration(" ", "").name == "none"
-    assert load_registration("research_database", tables.url).name == "research_database"
+    assert isinstance(load_registration("research_database", tables.url), ResearchDatabaseRegistration)
 
 
 class OwnHook(NoRegistration):

@@ -66,15 +66,30 @@ def test_new_commit_takes_the_place_of_the_old_one(store: FolderStudyStore) -> N
 
 
 def test_resumed_draft_keeps_whole_files_and_drops_unfinished_ones(store: FolderStudyStore) -> None:
-    draft = store.draft(KEY, Stage.PULLED)
+    draft = store.draft(KEY, Stage.PULLED, resume="review 1")
     draft.write("000001.dcm", b"one")
     (draft.path / "instances" / ".000002.dcm.ab12").write_bytes(b"tw")
 
-    assert store.draft(KEY, Stage.PULLED, resume=True).names() == ["000001.dcm"]
-    assert store.draft(KEY, Stage.PULLED).names() == []
+    assert store.draft(KEY, Stage.PULLED, resume="review 1").names() == ["000001.dcm"]
 
 
-def test_digest_changes_with_the_manifest_alone(store: FolderStudyStore) -> None:
+@pytest.mark.parametrize("resume", ["", "review 2"])
+def test_draft_of_other_inputs_is_not_resumed(store: FolderStudyStore, resume: str) -> None:
+    store.draft(KEY, Stage.PULLED, resume="review 1").write("000001.dcm", b"one")
+
+    assert store.draft(KEY, Stage.PULLED, resume=resume).names() == []
+
+
+def test_digest_is_of_the_content_and_not_of_facts_and_inputs(store: FolderStudyStore) -> None:
+    digests = []
+    for seconds in (1, 2):
+        manifest = {"content": "one", "facts": {"seconds": seconds}, "inputs": {"run": str(seconds)}}
+        digests.append(store.draft(KEY, Stage.PULLED).commit(manifest).digest())
+
+    assert digests[0] == digests[1]
+
+
+def test_digest_changes_with_the_content(store: FolderStudyStore) -> None:
     finish(store, b"one")
     first = store.finished(KEY, Stage.PULLED)
     assert first is not None

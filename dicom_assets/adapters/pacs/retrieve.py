@@ -15,10 +15,10 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from dicom_assets.adapters.pacs import query
 from dicom_assets.adapters.pacs.association import Handlers, LocalNode, PacsNode, associate, status_of
-from dicom_assets.adapters.pacs.storage_scp import Inbox, Receive, StorageScp, requested_instance
+from dicom_assets.adapters.pacs.storage_scp import Inbox, StorageScp, requested_instance
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
-from dicom_assets.errors import PacsError
-from dicom_assets.study import InstanceRef, Retrieval
+from dicom_assets.errors import PacsError, PacsStatusError
+from dicom_assets.study import InstanceRef, Receive, Retrieval
 
 _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
@@ -50,6 +50,11 @@ class CGetPacs:
 
     local: LocalNode
     pacs: PacsNode
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return self.pacs.name
 
     def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
         """Every instance the PACS says it has of a study."""
@@ -89,6 +94,11 @@ class CMovePacs:
     local: LocalNode
     pacs: PacsNode
     scp: StorageScp
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return self.pacs.name
 
     def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
         """Every instance the PACS says it has of a study."""
@@ -144,5 +154,5 @@ def _judge(operation: str, status: int | None, inbox: Inbox, pacs: PacsNode, *, 
     if status is None:
         raise PacsError(f"{pacs.name} broke off a {operation}: check that it is up, then run again.")
     if status == _MOVE_DESTINATION_UNKNOWN:
-        raise PacsError(f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}.")
-    raise PacsError(f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}.")
+        raise PacsStatusError(f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}.")
+    raise PacsStatusError(f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -15,9 +16,8 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from dicom_assets.adapters.pacs.association import NETWORK_TIMEOUT_SECONDS, Handlers, LocalNode, set_no_delay
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED, all_storage_classes
-from dicom_assets.errors import ConfigurationError, DicomAssetsError
-
-Receive = Callable[[str, bytes], None]
+from dicom_assets.errors import ConfigurationError, DicomAssetsError, StudyError
+from dicom_assets.study import Receive
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -46,16 +46,23 @@ class Inbox:
         try:
             self._receive(sop_instance_uid, content)
         except DicomAssetsError as error:
-            self.error = self.error or error
-            return OUT_OF_RESOURCES
+            return self._refuse(error)
+        except Exception as error:  # noqa: BLE001  an edge: pynetdicom would answer a failure and forget the cause
+            return self._refuse(StudyError(f"Unexpected {type(error).__name__} while an instance was taken in."))
         else:
-            self.received += 1
+            with self._condition:
+                self.received += 1
             return SUCCESS
         finally:
             with self._condition:
                 self._being_written -= 1
                 self._last_arrival = time.monotonic()
                 self._condition.notify_all()
+
+    def _refuse(self, error: DicomAssetsError) -> int:
+        with self._condition:
+            self.error = self.error or error
+        return OUT_OF_RESOURCES
 
     def wait_until_quiet(self, delivered: int) -> None:
         """Wait for instances still on their way: some PACSs end a C-MOVE before the last one is sent.
@@ -158,5 +165,14 @@ def _study_uid_of(content: bytes) -> str | None:
     try:
         ds = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
         return str(ds.StudyInstanceUID)
-    except (InvalidDicomError, AttributeError, ValueError, KeyError, OSError, EOFError, NotImplementedError):
+    except (
+        InvalidDicomError,
+        AttributeError,
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        zlib.error,
+    ):
         return None

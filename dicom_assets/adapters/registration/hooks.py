@@ -19,7 +19,9 @@ _METHODS = ("alias_for", "check", "register")
 class RegistrationHook(Protocol):
     """What a hook offers; see the port `Registration` for what its methods mean."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the hook is called, and which database it writes to if any."""
 
     def alias_for(self, patient: PatientIdentity) -> str | None:
         """The patient's research alias, if there is one."""

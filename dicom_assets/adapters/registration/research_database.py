@@ -20,6 +20,7 @@ SETTING = "RESEARCH_DB_URL"
 
 NO_PATIENT = "Unable to find patient in research database"
 NO_ENCOUNTER = "Unable to find encounter in EHR"
+SEVERAL_ACCESSION_NUMBERS = "The study has several accession numbers; one leads to its encounter"
 OTHER_PATIENT = "The encounter in EHR belongs to another patient"
 OTHER_ALIAS = "The patient's alias is not the one in the instances; de-identify the study again"
 
@@ -41,8 +42,6 @@ class ResearchDatabaseRegistration:
 
     A patient whom the research database does not know has no alias, and `register` refuses the study.
     """
-
-    name = "research_database"
 
     def __init__(
         self, database: Database, study_table: Table, query: AccessionQuery, clock: Callable[[], datetime]
@@ -83,6 +82,11 @@ class ResearchDatabaseRegistration:
             raise
         return cls(database, study_table, query, clock)
 
+    @property
+    def name(self) -> str:
+        """The hook and which database it writes to, without credentials."""
+        return f"research_database {self._database.place}"
+
     def close(self) -> None:
         """Give back all connections."""
         self._database.close()
@@ -121,7 +125,9 @@ class ResearchDatabaseRegistration:
             raise RegistrationRefusedError(NO_PATIENT)
         if patient.alias != study.alias:
             raise RegistrationRefusedError(OTHER_ALIAS)
-        accession_number = study.accession_number.strip()
+        if len(study.accession_numbers) > 1:
+            raise RegistrationRefusedError(SEVERAL_ACCESSION_NUMBERS)
+        accession_number = "".join(study.accession_numbers).strip()
         encounter_id = self._query.highest_encounter(connection, accession_number) if accession_number else None
         of_encounter = select(_encounter.c.patient_id).where(_encounter.c.id == encounter_id)
         patient_id = connection.execute(of_encounter).scalar_one_or_none() if encounter_id is not None else None

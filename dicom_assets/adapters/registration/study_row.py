@@ -102,7 +102,7 @@ def _new_row(table: Table, study: RegisteredStudy, wanted: Mapping[str, Any], no
     }
     known = {
         "original_study_uid": study.original_study_uid.strip(),
-        "accession_no": study.accession_number.strip(),
+        "accession_no": "".join(study.accession_numbers).strip(),
         **dict.fromkeys(TIMES, now),
     }
     return fillers | {name: value for name, value in known.items() if name in table.c} | dict(wanted)
