@@ -17,9 +17,7 @@ from pathlib import Path
 
 from dicom_assets.adapters.overview import Overview
 from dicom_assets.errors import StorageError
-from dicom_assets.study import ReviewedStudy, Stage, StudyKey
-
-Fact = str | int | float | Mapping[str, int]
+from dicom_assets.study import Fact, ReviewedStudy, Stage, StudyKey
 
 _OUTPUT_OF = {
     Stage.PULLED: "pull_output.txt",

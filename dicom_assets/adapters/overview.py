@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import StringIO
 
-from rich.console import Console
-from rich.table import Table
-
-from dicom_assets.study import STAGES, Stage, StudyKey
-
-Fact = str | int | float | Mapping[str, int]
-WIDTH_COLUMNS = 110
+from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 
 @dataclass(slots=True)
@@ -80,70 +73,63 @@ class Overview:
         return total
 
     def render(self) -> str:
-        """The overview as plain text."""
-        console = Console(file=StringIO(), width=WIDTH_COLUMNS, color_system=None, legacy_windows=False)
-        self._head(console)
-        if self._studies:
-            console.print(self._table())
-        self._problems(console)
-        self._rest(console)
-        output = console.file
-        assert isinstance(output, StringIO)  # noqa: S101  made three lines above
-        return output.getvalue()
+        """The overview as plain text; cheap, since it is written at every event."""
+        return "\n".join([*self._head(), *self._table(), *self._problems(), *self._kept_back(), *self._rest()]) + "\n"
 
-    def _head(self, console: Console) -> None:
+    def _head(self) -> Iterator[str]:
         state = f"finished {self.finished_at:%Y-%m-%d %H:%M:%S} UTC" if self.finished_at else "NOT FINISHED"
-        console.print(f"Run {self.run_id}, started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, {state}")
-        console.print("Settings: " + ", ".join(f"{name} {value}" for name, value in self.settings.items()))
+        yield f"Run {self.run_id}, started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, {state}"
+        yield "Settings: " + ", ".join(f"{name} {value}" for name, value in self.settings.items())
         if self.settings.get("dry_run") == "yes":
-            console.print("DRY RUN: nothing was changed anywhere; this is what would happen.")
-        counts = self.counts()
-        console.print("Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()))
+            yield "DRY RUN: nothing was changed anywhere; this is what would happen."
+        yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts().items())
         if not self._studies and self.finished_at:
-            console.print("Nothing was left to do.")
+            yield "Nothing was left to do."
 
-    def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="")
-        for column in ("study", *STAGES):
-            table.add_column(str(column), no_wrap=True)
-        table.add_column("quarantined", overflow="fold")
+    def _table(self) -> Iterator[str]:
+        if not self._studies:
+            return
+        yield ""
+        yield _row("study", *STAGES, "quarantined")
         for study_key, line in sorted(self._studies.items()):
             kept_back = line.done.get(Stage.DEIDENTIFIED, {}).get("quarantined_by_reason", {})
             reasons = (
                 ", ".join(f"{n} {reason}" for reason, n in kept_back.items()) if isinstance(kept_back, Mapping) else ""
             )
-            table.add_row(study_key, *(self._cell(line, stage) for stage in STAGES), reasons)
-        return table
+            yield _row(study_key, *(_cell(line, stage) for stage in STAGES), reasons)
 
-    def _cell(self, line: _Line, stage: Stage) -> str:
-        if stage not in line.done:
-            return "-"
-        facts = line.done[stage]
-        return f"{facts.get('instances', 0)} (stood)" if stage in line.skipped else str(facts.get("instances", 0))
-
-    def _problems(self, console: Console) -> None:
+    def _problems(self) -> Iterator[str]:
         problems = {key: line.problem for key, line in sorted(self._studies.items()) if line.problem}
         if problems:
-            console.print("\nDid not get through:")
-            for study_key, problem in problems.items():
-                console.print(f"  {study_key} {problem}", soft_wrap=True, highlight=False, markup=False)
+            yield "\nDid not get through:"
+            yield from (f"  {study_key} {problem}" for study_key, problem in problems.items())
 
-    def _rest(self, console: Console) -> None:
+    def _kept_back(self) -> Iterator[str]:
         quarantined = self.quarantined()
         if quarantined:
-            console.print("\nInstances in quarantine, by reason:")
-            for reason, count in quarantined.most_common():
-                console.print(f"  {count:6d} {reason}")
+            yield "\nInstances in quarantine, by reason:"
+            yield from (f"  {count:6d} {reason}" for reason, count in quarantined.most_common())
+
+    def _rest(self) -> Iterator[str]:
         if self.conflicts:
-            console.print("\nLeft out, because reviews are at odds:")
-            for study_key, why in self.conflicts.items():
-                console.print(f"  {study_key} {why}", markup=False)
+            yield "\nLeft out, because reviews are at odds:"
+            yield from (f"  {study_key} {why}" for study_key, why in self.conflicts.items())
         left_out = {reason: count for reason, count in self.left_out.items() if count}
-        if left_out or self.waiting:
-            console.print("\nLeft out, studies of the review database by reason:")
-            for reason, count in left_out.items():
-                console.print(f"  {count:6d} {reason}")
-            if self.waiting:
-                console.print(f"  {self.waiting:6d} ready, beyond this run's limit")
+        if self.waiting:
+            left_out["ready, beyond this run's limit"] = self.waiting
+        if left_out:
+            yield "\nLeft out, studies of the review database by reason:"
+            yield from (f"  {count:6d} {reason}" for reason, count in left_out.items())
         if self.missing_protocol:
-            console.print("\nReviewed as having a protocol series, none found: " + " ".join(self.missing_protocol))
+            yield "\nReviewed as having a protocol series, none found: " + " ".join(self.missing_protocol)
+
+
+def _cell(line: _Line, stage: Stage) -> str:
+    if stage not in line.done:
+        return "-"
+    instances = str(line.done[stage].get("instances", 0))
+    return f"{instances} (stood)" if stage in line.skipped else instances
+
+
+def _row(study_key: str, *cells: str) -> str:
+    return "  ".join([f"{study_key:13}", *(f"{cell:14}" for cell in cells)]).rstrip()

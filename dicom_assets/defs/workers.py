@@ -5,21 +5,59 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
-from loky import get_reusable_executor
+from loky import ProcessPoolExecutor
 
 WATCH_SECONDS = 0.5
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RenewingExecutor(Executor):
+    """Worker processes; when one of them died, what is submitted next goes to new ones.
+
+    What the dead pool still had to do fails; that is for its submitters to handle.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Nothing starts before the first `submit`."""
+        self._count = count
+        self._mutex = threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a worker process call `fn`."""
+        with self._mutex:
+            try:
+                future: Future[T] = self._started().submit(fn, *args, **kwargs)
+            except BrokenProcessPool:
+                self._pool = None
+                future = self._started().submit(fn, *args, **kwargs)
+            return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the worker processes."""
+        with self._mutex:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=wait, kill_workers=cancel_futures)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._count, initializer=end_with_parent, initargs=(os.getpid(),))
+        return self._pool
 
 
 @contextmanager
 def worker_processes(count: int) -> Iterator[Executor]:
     """An executor on processes of their own, which are gone afterwards, even when this process is killed."""
-    executor = get_reusable_executor(
-        max_workers=count, reuse=False, initializer=end_with_parent, initargs=(os.getpid(),)
-    )
+    executor = RenewingExecutor(count)
     try:
         yield executor
     finally:
