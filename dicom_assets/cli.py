@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from dotenv import load_dotenv
 
 from dicom_assets import __version__
 from dicom_assets.errors import DicomAssetsError
@@ -46,8 +47,10 @@ def main() -> None:
     """Reviewed DICOM studies, de-identified, from a staging PACS to a research PACS.
 
     The job itself is Dagster's: `dagster job execute -m dicom_assets.definitions -j publish_reviewed_studies`.
-    Settings are read from the environment, see the README's table.
+    Settings are read from the environment and, as Dagster does, from the file .env in this folder;
+    the README has a table of them.
     """
+    load_dotenv(Path.cwd() / ".env")
 
 
 @main.command(epilog=STUDY_EXAMPLES)

@@ -8,6 +8,7 @@ import os
 import dagster as dg
 
 from dicom_assets.defs.build import build_definitions
+from dicom_assets.defs.config import DEFAULT_MODALITIES
 from dicom_assets.defs.resources import (
     DataDirResource,
     DeidentificationResource,
@@ -36,6 +37,7 @@ SETTINGS = {
     "RESEARCH_DB_URL": "sqlite:///.demo/research.db",
     "REGISTRATION_HOOK": "research_database",
     "DEIDENTIFICATION_PROFILE": "basic",
+    "MODALITIES": DEFAULT_MODALITIES,
     "UID_ROOT": "2.25",
     "DATA_DIR": ".demo/data",
     "IDENTITY_SECRET_FILE": ".demo/secret",

@@ -7,13 +7,23 @@ import os
 import dagster as dg
 from pydantic import Field
 
+DEFAULT_MODALITIES = "CT,MR"
+
+
+def _modalities_of_the_deployment() -> list[str]:
+    """What `MODALITIES` says: runs from the terminal, the sensor and backfills have to agree on it."""
+    named = os.environ.get("MODALITIES", DEFAULT_MODALITIES).upper().split(",")
+    return [modality.strip() for modality in named if modality.strip()]
+
 
 class RunConfig(dg.Config):
     """What one run does. Defaults are those of the old pipeline's command line."""
 
     limit: int = Field(default=10, ge=1, description="Most studies to take from the review queue in this run.")
     modalities: list[str] = Field(
-        default=["CT", "MR"], min_length=1, description="Instances of other modalities are quarantined."
+        default=_modalities_of_the_deployment(),
+        min_length=1,
+        description="Instances of other modalities are quarantined. The default is the deployment's MODALITIES.",
     )
     dry_run: bool = Field(
         default=False,

@@ -1,6 +1,7 @@
 """One execution of the op: which studies, what Dagster and the audit trail are told of them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import dagster as dg
 
@@ -10,10 +11,9 @@ from dicom_assets.defs.partitions import STUDIES
 from dicom_assets.errors import StorageError
 from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted
 from dicom_assets.steps.manifests import StageOutcome
-from dicom_assets.steps.ports import Fact
 from dicom_assets.steps.run_studies import run_studies
 from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
-from dicom_assets.study import STAGES, Stage, StudyKey
+from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 
 class Run:
@@ -34,11 +34,11 @@ class Run:
         if partition_keys(self._context) is None and not self._config.dry_run:
             self._report_what_no_run_reported({study.study_key for study in selection.studies})
         failures = dict(selection.refused)
-        for news in run_studies(selection.studies, self._around, self._wanted(), self._config.workers):
-            if isinstance(news, StageOutcome):
-                self._report_stage(news)
-            else:
-                self._report_failure(news, failures)
+        try:
+            self._advance(selection, failures)
+        except BaseException:
+            self._audit.event("run_stopped")
+            raise
         try:
             self._finish()
         except StorageError as error:
@@ -46,6 +46,14 @@ class Run:
                 raise
             self._context.log.error(str(error))
         return failures
+
+    def _advance(self, selection: Selection, failures: dict[StudyKey, str]) -> None:
+        with closing(run_studies(selection.studies, self._around, self._wanted(), self._config.workers)) as all_news:
+            for news in all_news:
+                if isinstance(news, StageOutcome):
+                    self._report_stage(news)
+                else:
+                    self._report_failure(news, failures)
 
     def _finish(self) -> None:
         counts = self._audit.finish()
@@ -121,8 +129,9 @@ class Run:
         if failure.busy:
             self._context.log.info(failure.reason)
             return
-        self._context.log.error("%s at %s: %s", failure.study_key, failure.stage, failure.reason)
-        failures[failure.study_key] = f"at {failure.stage}: {failure.reason}"
+        said = f"at {failure.stage}: {failure.reason}" if failure.stage else failure.reason
+        self._context.log.error("%s %s", failure.study_key, said)
+        failures[failure.study_key] = said
 
     def _is_materialized(self, key: StudyKey, stage: Stage) -> bool:
         """Whether Dagster knows of it: a run may be killed between finishing a stage and saying so."""

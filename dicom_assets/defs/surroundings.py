@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from dicom_assets.defs.workers import worker_processes
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
-from dicom_assets.steps.ports import Fact
+from dicom_assets.study import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,16 @@ def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
         ConfigurationError: both PACSs have the same host and port.
     """
     staging, research = resources.staging_pacs.node(), resources.research_pacs.node()
-    if (staging.host, staging.port) == (research.host, research.port):
+    if staging.port == research.port and _addresses(staging.host) & _addresses(research.host):
         raise ConfigurationError("STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them.")
+
+
+def _addresses(host: str) -> set[str]:
+    """The addresses of a host, or its name where it has none that we can find."""
+    try:
+        return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return {host.lower()}
 
 
 def settings_of(config: RunConfig) -> Mapping[str, Fact]:

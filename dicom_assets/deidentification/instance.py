@@ -25,16 +25,6 @@ from dicom_assets.study import Subject
 
 SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-PATIENT_ID = 0x00100020
-
-RECORDED = {
-    PATIENT_ID: "PatientID",
-    0x00100021: "IssuerOfPatientID",
-    0x00100010: "PatientName",
-    0x00100030: "PatientBirthDate",
-    0x00080050: "AccessionNumber",
-}
-"""The attributes whose originals the identity database records."""
 
 
 class Destination(Protocol):
@@ -157,7 +147,6 @@ def _refuse_own_id(original: DataSet, subject: Subject, found: set[Identifier]) 
 
 
 def _outcome(original: DataSet, cleaned: DataSet, part10: Part10, sop_class_uid: str) -> Deidentified:
-    originals = {keyword: text_of(original, tag) for tag, keyword in RECORDED.items()}
     return Deidentified(
         sop_class_uid=sop_class_uid,
         sop_instance_uid=_uid(cleaned, SOP_INSTANCE_UID),
@@ -165,7 +154,6 @@ def _outcome(original: DataSet, cleaned: DataSet, part10: Part10, sop_class_uid:
         study_instance_uid=_uid(cleaned, STUDY_INSTANCE_UID),
         transfer_syntax_uid=part10.transfer_syntax,
         modality=text_of(original, MODALITY).upper(),
-        originals={keyword: value for keyword, value in originals.items() if value},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dicom_assets.errors import DicomAssetsError
@@ -25,7 +24,7 @@ class RefusedError(DicomAssetsError):
 
 @dataclass(frozen=True, slots=True)
 class Deidentified:
-    """An instance that was written. UIDs are the new ones; `originals` maps keywords to originals (*identified*)."""
+    """An instance that was written. UIDs are the new ones."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -33,7 +32,6 @@ class Deidentified:
     study_instance_uid: str
     transfer_syntax_uid: str
     modality: str
-    originals: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
 
-from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.derivation import MAXIMUM_UID_LENGTH, UidReplacer
+from dicom_assets.deidentification.outcome import RefusedError
+from dicom_assets.study import QuarantineReason
 
 __all__ = ["UidReplacer", "is_registered", "is_well_formed", "replace_uids", "split_uids"]
 
@@ -30,7 +32,14 @@ def split_uids(value: bytes) -> list[str]:
 
 
 def replace_uids(value: bytes, replace: Callable[[str], str]) -> bytes:
-    """Replace each value that is neither empty nor registered; the result is of even length (PS3.5 9.1)."""
-    parts = [part if not part or is_registered(part) else replace(part) for part in split_uids(value)]
+    """Replace each value that is neither empty nor registered; the result is of even length (PS3.5 9.1).
+
+    Raises:
+        RefusedError: a value is no UID by any stretch: too long, or with control characters.
+    """
+    parts = split_uids(value)
+    if any(len(part) > MAXIMUM_UID_LENGTH or not part.isprintable() for part in parts):
+        raise RefusedError(QuarantineReason.MALFORMED, "a UI value is too long or has control characters")
+    parts = [part if not part or is_registered(part) else replace(part) for part in parts]
     encoded = "\\".join(parts).encode("latin-1")
     return encoded + b"\0" * (len(encoded) & 1)
