@@ -76,6 +76,10 @@ def one_pacs_at_both_ends(site: Site, _folder: Path) -> Settings:
     return {"RESEARCH_PACS_PORT": site.staging.port}
 
 
+def one_pacs_under_two_names(site: Site, _folder: Path) -> Settings:
+    return {"RESEARCH_PACS_PORT": site.staging.port, "RESEARCH_PACS_HOST": "localhost"}
+
+
 REVIEWS = "staging_radiologystudyreview"
 CASES = [
     Case("review database missing", missing_file("REVIEW_DB_URL", "sqlite:///{}"), ("REVIEW_DB_URL", "no file")),
@@ -151,6 +155,11 @@ CASES = [
     Case(
         "one PACS at both ends",
         one_pacs_at_both_ends,
+        ("STAGING_PACS", "RESEARCH_PACS", "same host and port", "correct"),
+    ),
+    Case(
+        "one PACS under two names",
+        one_pacs_under_two_names,
         ("STAGING_PACS", "RESEARCH_PACS", "same host and port", "correct"),
     ),
     Case("AE title too long", setting(LOCAL_AE_TITLE="A_TITLE_OF_SEVENTEEN"), ("LOCAL_AE_TITLE", "1 to 16")),

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+
+import pytest
 
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets_tests.waiting import wait_until
 
 PARENT = """
 import os, sys, time
+import pytest
+
 from dicom_assets.defs.workers import worker_processes
 with worker_processes(2) as executor:
     print(executor.submit(os.getpid).result(), flush=True)
@@ -44,3 +49,12 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         parent.kill()
 
     wait_until(lambda: not is_alive(worker), "the worker's end")
+
+
+def test_death_of_one_worker_is_not_the_end_of_the_others_work() -> None:
+    with worker_processes(2) as executor:
+        doomed = executor.submit(os._exit, 1)
+        with pytest.raises(BrokenProcessPool):
+            doomed.result()
+
+        assert executor.submit(os.getpid).result() != os.getpid()

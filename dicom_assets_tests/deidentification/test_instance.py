@@ -21,10 +21,10 @@ from pydicom.uid import (
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
-from dicom_assets.deidentification.outcome import Deidentified
+from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.part10 import IMPLEMENTATION_CLASS_UID
 from dicom_assets.errors import ConfigurationError
-from dicom_assets.study import Subject
+from dicom_assets.study import QuarantineReason, Subject
 from dicom_assets_tests.deidentification.builders import (
     PIXELS,
     SECRET,
@@ -298,3 +298,18 @@ def test_writing_begins_only_when_all_is_done() -> None:
             uids=UidReplacer(SECRET),
             allowed_modalities=frozenset({"CT"}),
         )
+
+
+@pytest.mark.parametrize("value", ["1.2." + "3" * 70, "1.2\t3"])
+def test_a_reference_that_is_no_uid_by_any_stretch_is_quarantined(value: str) -> None:
+    # (0008,1155) Referenced SOP Instance UID inside (0008,1140) Referenced Image Sequence
+    item = explicit(0x00081155, "UI", value.encode())
+    sequence = explicit(0x00081140, "SQ", b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item)
+    file = an_instance()
+    place = file.index(explicit(0x00100010, "PN", b"")[:6])
+
+    outcome, written = deidentify(file[:place] + sequence + file[place:])
+
+    assert isinstance(outcome, Quarantined)
+    assert outcome.reason is QuarantineReason.MALFORMED
+    assert written == b""
