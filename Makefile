@@ -7,13 +7,13 @@ export DEMO_HOME ?= .demo
 .PHONY: demo ui approve test test-quick format clean-demo
 
 demo: $(VENV)/.demo-installed
-	$(BIN)/python -m dicom_assets.demo run
+	@$(BIN)/python -m dicom_assets.demo run
 
 ui: $(VENV)/.demo-installed
-	$(BIN)/python -m dicom_assets.demo ui
+	@$(BIN)/python -m dicom_assets.demo ui
 
 approve: $(VENV)/.demo-installed
-	$(BIN)/python -m dicom_assets.demo approve
+	@$(BIN)/python -m dicom_assets.demo approve
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check .
@@ -33,13 +33,15 @@ clean-demo:
 	rm -rf $(DEMO_HOME)
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo-installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
-	touch $@
+	@echo "Installing into $(VENV), which takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	touch $@ $(VENV)/.demo-installed
+	@echo "Installing into $(VENV), which takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.demo-installed
