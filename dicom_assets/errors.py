@@ -51,6 +51,10 @@ class PacsError(TransientError):
     """A PACS is away, or refuses an association."""
 
 
+class NothingAcceptedError(PacsError):
+    """A PACS took the association, but none of the services or SOP Classes that were proposed."""
+
+
 class PacsStatusError(PacsError):
     """A PACS ended an operation with a failure status."""
 

@@ -149,7 +149,7 @@ def _conclude(home: DemoHome, console: Console, expectation: Expectation, differ
     _say(
         console,
         "\nTo look around: `make ui`, then http://127.0.0.1:3000. Switch the sensor `reviewed_study_sensor` on there "
-        "and run `python -m dicom_assets.demo approve`: it approves one more study, which the sensor then publishes.",
+        "and run `make approve`: it approves one more study, which the sensor then publishes.",
     )
 
 

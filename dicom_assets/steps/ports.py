@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -53,7 +53,7 @@ class ResearchPacs(Protocol):
     def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
         """Every instance the PACS says it has of a study; empty when it has none."""
 
-    def store(self, instances: Sequence[OutgoingInstance]) -> Iterator[StoreOutcome]:
+    def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
         """Send each instance once and yield its outcome as the PACS answers.
 
         Raises:

@@ -100,10 +100,11 @@ def _refuse_outdated(present: set[str], hashes: Mapping[str, str], before: Mappi
 def _send(deidentified: StageFolder, to_send: Instances, research_pacs: ResearchPacs, progress: Progress) -> None:
     outgoing = [_outgoing(deidentified, instance) for instance in to_send]
     problems: list[StoreOutcome] = []
-    for number, outcome in enumerate(research_pacs.store(outgoing), start=1):
-        if outcome.problem:
-            problems.append(outcome)
-        progress(number, len(outgoing))
+    with closing(research_pacs.store(outgoing)) as outcomes:
+        for number, outcome in enumerate(outcomes, start=1):
+            if outcome.problem:
+                problems.append(outcome)
+            progress(number, len(outgoing))
     if not problems:
         return
     counts = Counter(outcome.problem for outcome in problems)

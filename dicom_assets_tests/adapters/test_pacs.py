@@ -193,6 +193,16 @@ class TestSending:
         assert private_class in outcomes["1.2.3"].problem
         assert outcomes["1.2.4"].problem == ""
 
+    def test_pacs_that_accepts_nothing_of_it_refuses_each_instance(
+        self, local: LocalNode, node: PacsNode, tmp_path: Path
+    ) -> None:
+        outgoing = OutgoingInstance("1.2.3", "1.2.3.4.5.6.7", ExplicitVRLittleEndian, tmp_path / "never-read.dcm")
+
+        [outcome] = CStorePacs(local, node).store([outgoing])
+
+        assert "1.2.3.4.5.6.7" in outcome.problem
+        assert not outcome.retriable
+
     def test_pacs_that_is_away_says_which_settings_to_look_at(self, local: LocalNode, tmp_path: Path) -> None:
         away = CStorePacs(local, PacsNode("RESEARCH", "127.0.0.1", free_port(), "RESEARCH_PACS"))
         outgoing = OutgoingInstance("1.2.3", CTImageStorage, ExplicitVRLittleEndian, self.file(tmp_path))

@@ -15,7 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from dicom_assets.errors import PacsError
+from dicom_assets.errors import NothingAcceptedError, PacsError
 
 CONNECTION_TIMEOUT_SECONDS = 10
 ACSE_TIMEOUT_SECONDS = 30
@@ -132,7 +132,7 @@ def associate(
         evt_handlers=[(evt.EVT_CONN_OPEN, set_no_delay), *(handlers or [])],
     )
     if not assoc.is_established:
-        raise PacsError(_why_not(assoc, local, pacs))
+        raise _why_not(assoc, local, pacs)
     checkpoint = _Checkpoint()
     assoc._reactor_checkpoint = checkpoint
     checkpoint.wait_until_parked(assoc)
@@ -147,25 +147,28 @@ def associate(
         checkpoint.let_go()
 
 
-def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> str:
+def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     if assoc.is_rejected:
-        primitive = assoc.acceptor.primitive
-        diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
-        if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
-            return f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE."
-        if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
-            return (
-                f"{pacs.name} does not know our AE title {local.ae_title}: "
-                "register it there, or correct LOCAL_AE_TITLE."
-            )
-        return f"{pacs.name} rejected the association for now: try again later, or ask who runs it."
+        return PacsError(_why_rejected(assoc, local, pacs))
     if not _answers(pacs):
-        return (
+        return PacsError(
             f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
             f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
         )
-    accepted = "it accepts none of the services asked for" if assoc.acceptor.primitive else "it closed the connection"
-    return f"No association with {pacs.name}: {accepted}; check {pacs.setting}_* and the PACS's own log."
+    look = f"check {pacs.setting}_* and the PACS's own log."
+    if assoc.acceptor.primitive is not None:
+        return NothingAcceptedError(f"{pacs.name} accepts none of the services asked for: {look}")
+    return PacsError(f"{pacs.name} closed the connection: {look}")
+
+
+def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> str:
+    primitive = assoc.acceptor.primitive
+    diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
+    if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
+        return f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE."
+    if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
+        return f"{pacs.name} does not know our AE title {local.ae_title}: register it there, or correct LOCAL_AE_TITLE."
+    return f"{pacs.name} rejected the association for now: try again later, or ask who runs it."
 
 
 def _answers(pacs: PacsNode) -> bool:

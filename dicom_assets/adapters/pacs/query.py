@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context
@@ -14,6 +15,27 @@ from dicom_assets.errors import PacsError
 from dicom_assets.study import InstanceRef
 
 _PENDING = (0xFF00, 0xFF01)
+
+
+@dataclass(frozen=True, slots=True)
+class QueriedPacs:
+    """What every PACS is to us, whatever else it does: it has a name and answers C-FIND."""
+
+    local: LocalNode
+    pacs: PacsNode
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return self.pacs.name
+
+    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
+        """Every instance the PACS says it has of a study.
+
+        Raises:
+            PacsError: no association, or the PACS ended a query with a failure.
+        """
+        return find_instances(self.local, self.pacs, study_uid)
 
 
 def find_instances(local: LocalNode, pacs: PacsNode, study_uid: str) -> Sequence[InstanceRef]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -13,12 +12,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from dicom_assets.adapters.pacs import query
-from dicom_assets.adapters.pacs.association import Handlers, LocalNode, PacsNode, associate, status_of
+from dicom_assets.adapters.pacs.association import Handlers, PacsNode, associate, status_of
+from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.storage_scp import Inbox, StorageScp, requested_instance
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
 from dicom_assets.errors import PacsError, PacsStatusError
-from dicom_assets.study import InstanceRef, Receive, Retrieval
+from dicom_assets.study import Receive, Retrieval
 
 _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
@@ -45,20 +44,8 @@ def _next_message_id() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class CGetPacs:
+class CGetPacs(QueriedPacs):
     """A staging PACS that hands instances over on our own association; implements `StagingPacs`."""
-
-    local: LocalNode
-    pacs: PacsNode
-
-    @property
-    def name(self) -> str:
-        """AE title, host and port."""
-        return self.pacs.name
-
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study."""
-        return query.find_instances(self.local, self.pacs, study_uid)
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-GET; what does not arrive is for the caller to notice.
@@ -85,24 +72,13 @@ class CGetPacs:
 
 
 @dataclass(frozen=True, slots=True)
-class CMovePacs:
+class CMovePacs(QueriedPacs):
     """A staging PACS that sends instances to our Storage SCP; implements `StagingPacs`.
 
     The PACS alone decides which address our AE title stands for.
     """
 
-    local: LocalNode
-    pacs: PacsNode
     scp: StorageScp
-
-    @property
-    def name(self) -> str:
-        """AE title, host and port."""
-        return self.pacs.name
-
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study."""
-        return query.find_instances(self.local, self.pacs, study_uid)
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-MOVE; what does not arrive is for the caller to notice.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 
-from dicom_assets.adapters.pacs import query
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, status_of
+from dicom_assets.adapters.pacs.association import associate, status_of
+from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
-from dicom_assets.errors import PacsError
-from dicom_assets.study import InstanceRef, OutgoingInstance, StoreOutcome
+from dicom_assets.errors import NothingAcceptedError, PacsError
+from dicom_assets.study import OutgoingInstance, StoreOutcome
 
 # Stored, with a coercion or a mismatch that the receiver wants to have mentioned (PS3.4 Table B.2-1).
 _STORED_WITH_WARNING = (0xB000, 0xB006, 0xB007)
@@ -24,22 +24,10 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 
 
 @dataclass(frozen=True, slots=True)
-class CStorePacs:
+class CStorePacs(QueriedPacs):
     """A research PACS that takes C-STORE; implements `ResearchPacs`."""
 
-    local: LocalNode
-    pacs: PacsNode
-
-    @property
-    def name(self) -> str:
-        """AE title, host and port."""
-        return self.pacs.name
-
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study."""
-        return query.find_instances(self.local, self.pacs, study_uid)
-
-    def store(self, instances: Sequence[OutgoingInstance]) -> Iterator[StoreOutcome]:
+    def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
         """Send each instance once; yield its outcome as the PACS answers.
 
         Raises:
@@ -47,14 +35,14 @@ class CStorePacs:
         """
         for batch in _batches(instances):
             pairs = sorted({(item.sop_class_uid, item.transfer_syntax_uid) for item in batch})
-            with associate(self.local, self.pacs, [build_context(*pair) for pair in pairs]) as assoc:
-                accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in assoc.accepted_contexts}
-                for item in batch:
-                    if (item.sop_class_uid, item.transfer_syntax_uid) in accepted:
-                        yield self._send(assoc, item)
-                    else:
-                        problem = f"not accepted: SOP Class {item.sop_class_uid} in {item.transfer_syntax_uid}"
-                        yield StoreOutcome(item.sop_instance_uid, problem)
+            try:
+                with associate(self.local, self.pacs, [build_context(*pair) for pair in pairs]) as assoc:
+                    accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in assoc.accepted_contexts}
+                    for item in batch:
+                        is_accepted = (item.sop_class_uid, item.transfer_syntax_uid) in accepted
+                        yield self._send(assoc, item) if is_accepted else _not_accepted(item)
+            except NothingAcceptedError:
+                yield from map(_not_accepted, batch)
 
     def _send(self, assoc: Association, item: OutgoingInstance) -> StoreOutcome:
         try:
@@ -68,6 +56,11 @@ class CStorePacs:
             return StoreOutcome(item.sop_instance_uid)
         retriable = status & 0xFF00 == _OUT_OF_RESOURCES
         return StoreOutcome(item.sop_instance_uid, f"refused with status 0x{status:04X}", retriable)
+
+
+def _not_accepted(item: OutgoingInstance) -> StoreOutcome:
+    problem = f"not accepted: SOP Class {item.sop_class_uid} in transfer syntax {item.transfer_syntax_uid}"
+    return StoreOutcome(item.sop_instance_uid, problem)
 
 
 def _batches(instances: Sequence[OutgoingInstance]) -> Iterator[list[OutgoingInstance]]:
