@@ -56,7 +56,14 @@ class NothingAcceptedError(PacsError):
 
 
 class PacsStatusError(PacsError):
-    """A PACS ended an operation with a failure status."""
+    """A PACS ended an operation with a failure status.
+
+    `blames_study` is False where the cause may be a setting, as for a move destination, which holds for all studies.
+    """
+
+    def __init__(self, message: str, *, blames_study: bool) -> None:
+        super().__init__(message)
+        self.blames_study = blames_study
 
 
 class RunStoppedError(TransientError):

@@ -48,6 +48,7 @@ class RunFolder:
         stamp = self._overview.started_at.strftime("%Y%m%dT%H%M%SZ")
         self.path = data_dir / "runs" / f"run_at_{stamp}_{run_id[:8]}"
         self._reviewed_protocol: set[StudyKey] = set()
+        self._looked_at: set[StudyKey] = set()
         self._found_protocol: set[StudyKey] = set()
         with _audit_errors():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ class RunFolder:
 
     def finish(self) -> Mapping[str, int]:
         """Close the run; returns how many studies were published, failed and so on."""
-        missing = sorted(self._reviewed_protocol - self._found_protocol)
+        missing = sorted((self._reviewed_protocol & self._looked_at) - self._found_protocol)
         with self._mutex, _audit_errors():
             _write_lines(self.path / _LISTS[2], missing)
             self._overview.missing_protocol = missing
@@ -116,6 +117,8 @@ class RunFolder:
         if name in ("stage_finished", "stage_skipped"):
             stage = Stage(str(facts["stage"]))
             self._overview.stage_done(study_key, stage, facts, skipped=name == "stage_skipped")
+            if stage is Stage.DEIDENTIFIED:
+                self._looked_at.add(study_key)
             if facts.get("protocol_series_instances"):
                 self._found_protocol.add(study_key)
                 _write_lines(self.path / _LISTS[1], sorted(self._found_protocol))

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from dicom_assets.errors import StorageError, StudyBusyError
+from dicom_assets.errors import ChangedContentError, StorageError, StudyBusyError
 from dicom_assets.study import FileReceipt, Stage, StudyKey
 
 MANIFEST = "manifest.json"
@@ -99,7 +99,13 @@ class FinishedStage:
     def open(self, name: str) -> BinaryIO:
         """Read an instance file."""
         with _storage_errors(f"read an instance of stage {self.path.name}"):
-            return self.path_of(name).open("rb")
+            try:
+                return self.path_of(name).open("rb")
+            except FileNotFoundError:
+                raise ChangedContentError(
+                    f"File {name} of stage {self.path.name} is gone. "
+                    "Find out who removed it, clear the error, then run again with `refresh: true`."
+                ) from None
 
     def path_of(self, name: str) -> Path:
         """Where an instance file lies."""
@@ -140,7 +146,6 @@ class DraftStage:
     def commit(self, manifest: Mapping[str, Any]) -> FinishedStage:
         """Put the manifest in, then let the draft take the stage's place."""
         with _storage_errors(f"finish stage {self.target.name}"):
-            (self.path / RESUME).unlink(missing_ok=True)
             content = json.dumps(manifest, indent=1, sort_keys=True).encode()
             _write_durably(self.path / MANIFEST, [content])
             _sync_folder(self.path / INSTANCES)
@@ -151,6 +156,7 @@ class DraftStage:
                 self.target.rename(aside)
             self.path.rename(self.target)
             _sync_folder(self.target.parent)
+            (self.target / RESUME).unlink(missing_ok=True)
             shutil.rmtree(aside, ignore_errors=True)
         return FinishedStage(self.target)
 

@@ -12,7 +12,7 @@ DEFAULT_MODALITIES = "CT,MR"
 
 def _modalities_of_the_deployment() -> list[str]:
     """What `MODALITIES` says: runs from the terminal, the sensor and backfills have to agree on it."""
-    named = os.environ.get("MODALITIES", DEFAULT_MODALITIES).upper().split(",")
+    named = os.environ.get("MODALITIES", DEFAULT_MODALITIES).split(",")
     return [modality.strip() for modality in named if modality.strip()]
 
 
@@ -34,3 +34,7 @@ class RunConfig(dg.Config):
     workers: int = Field(
         default=os.cpu_count() or 1, ge=1, description="Studies in flight, and processes that de-identify."
     )
+
+    def modality_codes(self) -> list[str]:
+        """The modalities as DICOM writes them, in upper case."""
+        return [modality.strip().upper() for modality in self.modalities]

@@ -59,7 +59,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             profile=resources.deidentification.load_profile(),
             secret=resources.identity_db.secret(),
             uid_root=resources.deidentification.uid_root,
-            allowed_modalities=frozenset(config.modalities),
+            allowed_modalities=frozenset(config.modality_codes()),
         )
         staging_pacs, research_pacs = resources.staging_pacs.connect(local), resources.research_pacs.connect(local)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
@@ -109,7 +109,7 @@ def settings_of(config: RunConfig) -> Mapping[str, Fact]:
     """The run config as the audit trail shows it."""
     return {
         "limit": config.limit,
-        "modalities": ",".join(config.modalities),
+        "modalities": ",".join(config.modality_codes()),
         "dry_run": _yes(config.dry_run),
         "publish": _yes(config.publish),
         "refresh": _yes(config.refresh),

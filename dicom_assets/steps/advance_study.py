@@ -204,7 +204,7 @@ class _Journey:
             raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
         deidentified = self._deidentified()
         around, key = self._around, self._study.study_key
-        if standing_registration(around.store, key, deidentified, around.registration) is None:
+        if standing_registration(around.store, key, self._pulled(), deidentified, around.registration) is None:
             raise _not_ready(Stage.REGISTERED)
         outcome = publish_study(
             key,

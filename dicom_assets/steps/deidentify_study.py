@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -11,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, Quarantined
-from dicom_assets.errors import TransientError
+from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
@@ -24,6 +25,8 @@ from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKe
 
 BATCH_SIZE = 8
 """Files that go to a worker process at once: few enough to share a study, many enough to be worth the way."""
+
+_one_retry_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def deidentify_study(
 
     Raises:
         ChangedContentError: a file is not what was pulled.
-        TransientError: a worker process died.
+        StudyError: worker processes die on it.
     """
     facts = read_pulled(pulled)
     subject = subject_of(facts.patient, identity_db, registration)
@@ -170,7 +173,26 @@ def _values(facts: PulledFacts, subject: Subject) -> Mapping[str, Mapping[str, s
     }
 
 
-def _run(batch: Batch, executor: Executor, progress: Progress) -> Iterator[InstanceOutcome]:
+def _run(batch: Batch, executor: Executor, progress: Progress) -> list[InstanceOutcome]:
+    """De-identify the batch's files; once more, and no other study's beside it, when a worker process died.
+
+    A dead worker takes down what the others were doing: only who kills one alone is to blame.
+    """
+    try:
+        return list(_attempt(batch, executor, progress))
+    except BrokenProcessPool:
+        pass
+    with _one_retry_at_a_time:
+        try:
+            return list(_attempt(batch, executor, progress))
+        except BrokenProcessPool:
+            raise StudyError(
+                "A worker process died on this study twice, perhaps for want of memory: "
+                "give the machine more, or run with fewer workers, then clear the error and run again."
+            ) from None
+
+
+def _attempt(batch: Batch, executor: Executor, progress: Progress) -> Iterator[InstanceOutcome]:
     parts = [replace(batch, files=part) for part in _parts(batch.files)]
     total, done = len(batch.files), 0
     futures: list[Future[list[InstanceOutcome]]] = []
@@ -181,10 +203,6 @@ def _run(batch: Batch, executor: Executor, progress: Progress) -> Iterator[Insta
             done += len(outcomes)
             progress(done, total)
             yield from outcomes
-    except BrokenProcessPool:
-        raise TransientError(
-            "A worker process died, perhaps for want of memory: run again with fewer workers."
-        ) from None
     finally:
         for future in futures:
             future.cancel()

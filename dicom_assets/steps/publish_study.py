@@ -32,22 +32,24 @@ def publish_study(
 ) -> StageOutcome:
     """Publish a registered study unless that stands already; sends only what the research PACS lacks.
 
+    That it stands is for the research PACS to show: what was removed there since is sent again.
+
     Raises:
         ChangedContentError: an instance's content is not what its manifest says.
         StudyError: the research PACS refuses instances, or holds some that should not be there.
         PacsError: the research PACS is away, out of resources, or does not show all of what was sent.
     """
     require_something(deidentified)
-    inputs = {"deidentified": deidentified.digest(), "research_pacs": research_pacs.name}
-    finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
-    if finished is not None:
-        return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
     watch = Stopwatch()
+    inputs = {"deidentified": deidentified.digest(), "research_pacs": research_pacs.name}
     instances: Instances = deidentified.manifest()["instances"]
     study_uid = instances[0]["study_instance_uid"]
+    present = _present(research_pacs, study_uid)
+    finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
+    if finished is not None and present == finished.manifest()["hashes"].keys():
+        return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
     draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
     hashes = {instance["sop_instance_uid"]: instance["sha256"] for instance in instances}
-    present = _present(research_pacs, study_uid)
     _refuse_outdated(present, hashes, _sent_before(store, study_key, draft, research_pacs))
     to_send = [instance for instance in instances if instance["sop_instance_uid"] not in present]
     draft.write(_JOURNAL, json.dumps({"research_pacs": research_pacs.name, "hashes": hashes}).encode())

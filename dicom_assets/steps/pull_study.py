@@ -84,10 +84,14 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress)
     for _ in range(ROUNDS):
         failure = None
         for retrieval in intake.what_to_ask():
+            progress(len(intake.received), total)
             try:
                 staging_pacs.retrieve(retrieval, receive)
+            except PacsStatusError as error:
+                failure = error
             except PacsError as error:
                 failure = error
+                break
         if not intake.missing():
             break
     if differing := intake.drop_differing_duplicates():
@@ -98,8 +102,8 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress)
     missing = len(intake.missing())
     if not missing:
         return
-    is_away = failure is not None and not isinstance(failure, PacsStatusError)
-    if failure is not None and (is_away or missing == total):
+    blames_study = isinstance(failure, PacsStatusError) and (missing < total or failure.blames_study)
+    if failure is not None and not blames_study:
         raise PacsError(f"{missing} of {total} instances did not arrive: {failure}")
     raise IncompleteStudyError(
         f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS lists "

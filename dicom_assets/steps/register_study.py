@@ -30,7 +30,7 @@ def register_study(
         RegistrationRefusedError: the research database can't link the study.
     """
     require_something(deidentified)
-    inputs = _inputs(deidentified, registration)
+    inputs = _inputs(pulled, deidentified, registration)
     finished = None if refresh else standing(store, study_key, Stage.REGISTERED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.REGISTERED, finished, redone=False)
@@ -54,14 +54,19 @@ def register_study(
 
 
 def standing_registration(
-    store: StudyStore, study_key: StudyKey, deidentified: StageFolder, registration: Registration
+    store: StudyStore, study_key: StudyKey, pulled: StageFolder, deidentified: StageFolder, registration: Registration
 ) -> StageFolder | None:
-    """The finished stage if it linked this very de-identification, and there, else None."""
-    return standing(store, study_key, Stage.REGISTERED, _inputs(deidentified, registration))
+    """The finished stage if it linked this very study, and there, else None."""
+    return standing(store, study_key, Stage.REGISTERED, _inputs(pulled, deidentified, registration))
 
 
-def _inputs(deidentified: StageFolder, registration: Registration) -> dict[str, str]:
-    return {"deidentified": deidentified.digest(), "registration": registration.name}
+def _inputs(pulled: StageFolder, deidentified: StageFolder, registration: Registration) -> dict[str, str]:
+    """The accession number, by which a study is linked, is in what was pulled alone."""
+    return {
+        "pulled": pulled.digest(),
+        "deidentified": deidentified.digest(),
+        "registration": registration.name,
+    }
 
 
 def require_something(deidentified: StageFolder) -> None:

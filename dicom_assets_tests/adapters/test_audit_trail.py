@@ -102,11 +102,20 @@ def test_study_that_stood_already_is_up_to_date(run: RunFolder) -> None:
 def test_protocol_series_that_were_reviewed_but_not_found_are_missing(run: RunFolder) -> None:
     run.selected([(KEY, a_study(has_protocol_series=True)), (OTHER, a_study(has_protocol_series=True))])
     finished(run, KEY, "deidentified", protocol_series_instances=1)
+    finished(run, OTHER, "deidentified", protocol_series_instances=0)
     run.finish()
 
     lists = {name: (run.path / f"{name}_protocol_studies.txt").read_text().split() for name in ("found", "missing")}
     assert lists == {"found": [KEY], "missing": [OTHER]}
     assert OTHER in overview(run)
+
+
+def test_protocol_series_of_a_study_that_nobody_looked_at_is_not_missing(run: RunFolder) -> None:
+    run.selected([(KEY, a_study(has_protocol_series=True))])
+    finished(run, KEY, "pulled")
+    run.finish()
+
+    assert (run.path / "missing_protocol_studies.txt").read_text() == ""
 
 
 def test_events_are_one_json_object_a_line(run: RunFolder) -> None:

@@ -73,6 +73,19 @@ def test_resumed_draft_keeps_whole_files_and_drops_unfinished_ones(store: Folder
     assert store.draft(KEY, Stage.PULLED, resume="review 1").names() == ["000001.dcm"]
 
 
+def test_draft_whose_commit_failed_can_still_be_resumed(store: FolderStudyStore) -> None:
+    draft = store.draft(KEY, Stage.PULLED, resume="review 1")
+    draft.write("000001.dcm", b"one")
+    in_the_way = draft.path / "manifest.json"
+    in_the_way.mkdir()
+
+    with pytest.raises(StorageError):
+        draft.commit({"stage": "pulled"})
+    in_the_way.rmdir()
+
+    assert store.draft(KEY, Stage.PULLED, resume="review 1").names() == ["000001.dcm"]
+
+
 @pytest.mark.parametrize("resume", ["", "review 2"])
 def test_draft_of_other_inputs_is_not_resumed(store: FolderStudyStore, resume: str) -> None:
     store.draft(KEY, Stage.PULLED, resume="review 1").write("000001.dcm", b"one")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from dicom_assets.demo.pacs_index import Entry
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, SmallSite
@@ -128,4 +130,55 @@ def test_review_that_changes_during_the_run_stops_the_study_before_publishing(ma
 
     assert not first.success
     assert second.success
+    assert site.research.count() == site.study().publishable
+
+
+def test_study_that_is_gone_from_the_research_pacs_is_sent_again(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    assert site.deployment.execute().success
+    key = site.deployment.study_key(site.study().study_uid)
+    site.research.stop()
+    for file in site.research.folder.glob("*.dcm"):
+        file.unlink()
+    site.research.start()
+
+    assert site.deployment.execute(partition=key).success
+
+    assert site.research.count() == site.study().publishable
+
+
+def test_accession_number_that_was_corrected_registers_the_study_anew(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    run_until_registered(site)
+    for file in site.staging.folder.glob("*.dcm"):
+        file.write_bytes(file.read_bytes().replace(site.study().accession_number.encode(), b"WXA00000000"))
+    site.deployment.sql("review", "UPDATE staging_radiologystudyreview SET modified = '2027-01-01 00:00:00'")
+
+    result = site.deployment.execute()
+
+    assert not result.success
+    assert "Unable to find encounter in EHR" in site.deployment.overview()
+    assert site.research.count() == 0
+
+
+@pytest.mark.parametrize("stage", ["pulled", "deidentified"])
+def test_file_that_is_gone_from_a_finished_stage_waits_for_a_person(make_site: SmallSite, stage: str) -> None:
+    site = make_site((5,))
+    key = run_until_registered(site)
+    folder = site.deployment.data / "studies" / key
+    min((folder / stage / "instances").iterdir()).unlink()
+    if stage == "pulled":
+        shutil.rmtree(folder / "deidentified")
+
+    result = site.deployment.execute()
+
+    assert not result.success
+    assert "is gone" in site.deployment.study_row(site.study().study_uid)["processing_error_msg"]
+    assert site.deployment.execute({"refresh": True}, partition=key).success
+
+
+def test_modalities_are_taken_in_any_case(make_site: SmallSite) -> None:
+    site = make_site((5,))
+
+    assert site.deployment.execute({"modalities": ["ct", "mr"]}).success
     assert site.research.count() == site.study().publishable

@@ -23,6 +23,7 @@ _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
 _SOME_SUB_OPERATIONS_FAILED = 0xB000
 _MOVE_DESTINATION_UNKNOWN = 0xA801
+_OUT_OF_RESOURCES = 0xA700
 _message_ids = itertools.count(1)
 
 
@@ -130,5 +131,9 @@ def _judge(operation: str, status: int | None, inbox: Inbox, pacs: PacsNode, *, 
     if status is None:
         raise PacsError(f"{pacs.name} broke off a {operation}: check that it is up, then run again.")
     if status == _MOVE_DESTINATION_UNKNOWN:
-        raise PacsStatusError(f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}.")
-    raise PacsStatusError(f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}.")
+        message = f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}."
+        raise PacsStatusError(message, blames_study=False)
+    message = f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}."
+    if status & 0xFF00 == _OUT_OF_RESOURCES:
+        raise PacsError(message)
+    raise PacsStatusError(message, blames_study=operation == "C-GET")
