@@ -23,7 +23,9 @@ _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
 _SOME_SUB_OPERATIONS_FAILED = 0xB000
 _MOVE_DESTINATION_UNKNOWN = 0xA801
-_OUT_OF_RESOURCES = 0xA700
+# PS3.4 Table C.4-2: A702 says that sub-operations failed, whoever was to blame.
+_OUT_OF_RESOURCES = (0xA700, 0xA701)
+_SUB_OPERATIONS_IMPOSSIBLE = 0xA702
 _message_ids = itertools.count(1)
 
 
@@ -134,6 +136,6 @@ def _judge(operation: str, status: int | None, inbox: Inbox, pacs: PacsNode, *, 
         message = f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}."
         raise PacsStatusError(message, blames_study=False)
     message = f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}."
-    if status & 0xFF00 == _OUT_OF_RESOURCES:
+    if status in _OUT_OF_RESOURCES:
         raise PacsError(message)
-    raise PacsStatusError(message, blames_study=operation == "C-GET")
+    raise PacsStatusError(message, blames_study=operation == "C-GET" and status != _SUB_OPERATIONS_IMPOSSIBLE)
