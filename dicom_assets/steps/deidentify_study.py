@@ -19,7 +19,7 @@ from dicom_assets.steps.deidentify_batch import (
     InstanceOutcome,
     deidentify_batch,
 )
-from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, count_by, standing
+from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
 from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
 
@@ -223,7 +223,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str
         "series": len({d.series_instance_uid for d in done}),
         "bytes": sum(o.receipt.size_bytes for o in outcomes if o.receipt is not None),
         "quarantined": len(kept_back),
-        "quarantined_by_reason": count_by(Counter(str(q.reason) for q in kept_back)),
+        "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
         "study_instance_uid": done[0].study_instance_uid if done else "",
         "seconds": watch.seconds(),

@@ -43,12 +43,18 @@ class Intake:
             self.received[uid] = FileReceipt(hashlib.sha256(content).hexdigest(), len(content))
 
     def _is_instance(self, name: str, uid: str) -> bool:
+        identity = self._identity_of(name)
+        return identity is not None and self._is_as_announced(identity, uid)
+
+    def _identity_of(self, name: str) -> InstanceIdentity | None:
         try:
             with closing(self._draft.open(name)) as file:
-                identity = read_identity(file)
+                return read_identity(file)
         except UnreadableInstanceError:
-            return False
-        return identity.sop_uid == uid and identity.study_uid == self._study_uid
+            return None
+
+    def _is_as_announced(self, identity: InstanceIdentity, uid: str) -> bool:
+        return (identity.sop_uid, identity.study_uid) == (uid, self._study_uid)
 
     def receive(self, sop_instance_uid: str, content: bytes) -> None:
         """Write an instance; the same bytes again are taken and dropped, other bytes are remembered as a fault."""
@@ -122,17 +128,10 @@ class Intake:
         Raises:
             StudyError: an instance belongs to another study or is not the one it was announced as.
         """
-        found: dict[str, InstanceIdentity | None] = {}
-        strangers = 0
-        for uid in sorted(self.received):
-            try:
-                with closing(self._draft.open(self.name_of(uid))) as file:
-                    identity = read_identity(file)
-            except UnreadableInstanceError:
-                found[uid] = None
-                continue
-            strangers += identity.study_uid != self._study_uid or identity.sop_uid != uid
-            found[uid] = identity
+        found = {uid: self._identity_of(self.name_of(uid)) for uid in sorted(self.received)}
+        strangers = sum(
+            identity is not None and not self._is_as_announced(identity, uid) for uid, identity in found.items()
+        )
         if strangers:
             raise StudyError(
                 f"The staging PACS delivered {strangers} instance(s) that belong to another study or are not "

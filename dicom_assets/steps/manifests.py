@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,8 +75,3 @@ def commit(
         **content,
     }
     return draft.commit(manifest)
-
-
-def count_by(values: Counter[str]) -> dict[str, int]:
-    """A counter as a plain mapping, most frequent first."""
-    return dict(values.most_common())
