@@ -2,77 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.profile import Profile
-from dicom_assets.deidentification.rules import rule_for
+from dicom_assets.deidentification.rules import Rule, RuleBook
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 from dicom_assets.deidentification.values import dummy_value, is_structural
+from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
 _NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy."""
+
+    path: tuple[int, ...] = ()
+    dummied: bool = False
+
+    def inside(self, tag: int, *, dummied: bool = False) -> Place:
+        """The place of what is in the items of a sequence."""
+        return Place((*self.path, tag), self.dummied or dummied)
+
+
 class Cleaner:
     """The rules at work on one instance. `originals` collects the UIDs that were replaced."""
 
-    def __init__(self, profile: Profile, subject: Subject, uids: UidReplacer, sop_class_uid: str) -> None:
-        """Clean for `subject`, an instance of `sop_class_uid`."""
-        self._profile = profile
+    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer) -> None:
+        """Clean for `subject` by `rules`."""
+        self._rules = rules
         self._subject = subject
         self._uids = uids
-        self._sop_class_uid = sop_class_uid
         self.originals: set[str] = set()
 
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
-        cleaned = self._data_set(original, dummied=False)
+        cleaned = self.data_set(original, Place())
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
         return cleaned
 
-    def _replace(self, uid: str) -> str:
-        self.originals.add(uid)
-        return self._uids(uid)
-
-    def _data_set(self, original: DataSet, *, dummied: bool) -> DataSet:
+    def data_set(self, original: DataSet, place: Place) -> DataSet:
+        """What may leave of the data set at a place."""
         cleaned = DataSet(undefined=original.undefined)
         for element in original.elements.values():
-            kept = self._element(element, dummied=dummied)
+            kept = self.element(element, original, place)
             if kept is not None:
                 cleaned.put(kept)
         return cleaned
 
-    def _element(self, element: Element, *, dummied: bool) -> Element | None:
+    def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What may leave of an element of `original`; None for nothing."""
         vr = "SQ" if element.items is not None else element.vr
-        action = rule_for(element.tag, vr, self._sop_class_uid, self._profile.unlisted).action
-        if dummied and confidentiality_table().row_for(element.tag) is None:
-            action = self._inside_dummy(element, action)
+        rule = self._rules.rule(element.tag, vr, place.path)
+        action = rule.action
+        if place.dummied and confidentiality_table().row_for(element.tag) is None:
+            action = self._inside_dummy(element, rule.action, place)
+        return self._carry_out(action, rule, element, original, place)
+
+    def _carry_out(
+        self,
+        action: Action,
+        rule: Rule,
+        element: Element,
+        original: DataSet,  # noqa: ARG002 - private elements need the block's creator
+        place: Place,
+    ) -> Element | None:
         match action:
             case Action.REMOVE:
                 return None
+            case Action.KEEP:
+                return self._keep(element, place, accepted=rule.name == "override")
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:
-                return self._dummy(element)
+                return self._dummy(element, place)
             case Action.SUBJECT:
                 return self._ours(element, self._subject.patient_id.encode("ascii"))
             case Action.UID:
-                return self._ours(element, replace_uids(bytes(element.value), self._replace))
+                return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
             case Action.CLASS_UID:
                 well_formed = all(is_well_formed(uid) for uid in split_uids(bytes(element.value)))
                 return element if well_formed else None
             case Action.CHARSET:
                 terms = defined_charset(bytes(element.value))
                 return None if terms is None else Element(element.tag, "CS", terms)
-        return self._keep(element, dummied=dummied)
+            case Action.REPLACE:
+                return self._ours(element, rule.argument.encode("ascii"))
+        raise ConfigurationError(f"the engine does not carry out the action {action}")
 
-    def _inside_dummy(self, element: Element, action: Action) -> Action:
+    def replace_uid(self, uid: str) -> str:
+        """The replacement of a UID, which is remembered as an original."""
+        self.originals.add(uid)
+        return self._uids(uid)
+
+    def _inside_dummy(self, element: Element, action: Action, place: Place) -> Action:
         # What the table does not name has no place in a dummied sequence: its form stays, its content does not.
         if action in {Action.SUBJECT, Action.UID, Action.CLASS_UID, Action.CHARSET} or element.items is not None:
             return action
@@ -80,32 +111,35 @@ class Cleaner:
             return Action.REMOVE
         if element.tag & 0xFFFF == 0 or (action is Action.KEEP and is_structural(element.tag, bytes(element.value))):
             return action
-        return Action.REMOVE if action is Action.REMOVE and self._is_never_kept(element.tag) else Action.DUMMY
+        name = self._rules.rule(element.tag, "", place.path).name
+        never_kept = not name.startswith(("unlisted", "samples", "structural"))
+        return Action.REMOVE if action is Action.REMOVE and never_kept else Action.DUMMY
 
-    def _is_never_kept(self, tag: int) -> bool:
-        name = rule_for(tag, "", self._sop_class_uid, self._profile.unlisted).name
-        return not name.startswith(("unlisted", "samples", "structural"))
-
-    def _keep(self, element: Element, *, dummied: bool) -> Element | None:
+    def _keep(self, element: Element, place: Place, *, accepted: bool) -> Element | None:
         if element.items is not None:
-            items = [self._data_set(item, dummied=dummied) for item in element.items]
-            return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+            return self._items(element, place.inside(element.tag))
+        if accepted:
+            # The residual scan does not hold against an instance what a person answers for.
+            return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
         return None if known_vr(element.tag) == "SQ" and len(element.value) else element
 
+    def _items(self, element: Element, place: Place) -> Element:
+        items = [self.data_set(item, place) for item in element.items or ()]
+        return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+
     def _empty(self, element: Element) -> Element:
         vr = self._vr_of(element)
         return Element(element.tag, vr, items=[] if vr == "SQ" else None, ours=True)
 
-    def _dummy(self, element: Element) -> Element:
+    def _dummy(self, element: Element, place: Place) -> Element:
         vr = self._vr_of(element)
         if vr == "SQ":
-            items = [self._data_set(item, dummied=True) for item in element.items or ()]
-            return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+            return self._items(element, place.inside(element.tag, dummied=True))
         if vr == "UI" and element.items is None and bytes(element.value).strip(b" \0"):
-            return self._ours(element, replace_uids(bytes(element.value), self._replace))
+            return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
         return Element(element.tag, vr, dummy_value(vr), ours=True)
 
     def _ours(self, element: Element, value: bytes) -> Element:

@@ -9,13 +9,14 @@ from dicom_assets.deidentification.cleaner import Cleaner
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
-from dicom_assets.deidentification.method import earlier_codes, write_method
+from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
 from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_pixels
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
+from dicom_assets.deidentification.rules import rule_book
 from dicom_assets.deidentification.text import codecs_of, text_of
 from dicom_assets.deidentification.uids import is_well_formed
 from dicom_assets.deidentification.writer import UnwritableError, Writer
@@ -109,9 +110,9 @@ def _deidentify(
     refuse_by_rules(original, profile.quarantine, allowed_modalities)
     found = collect_identifiers(original)
     _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(profile, subject, uids, sop_class_uid)
+    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)
     cleaned = cleaner.clean(original)
-    write_method(cleaned, profile, earlier_codes(original))
+    write_method(cleaned, profile, original)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
     found |= {Identifier(uid, "UID") for uid in cleaner.originals}
     found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}

@@ -1,4 +1,4 @@
-"""The options of PS3.15 E.3."""
+"""The options of PS3.15 E.3, the table's column of each and its code in CID 7050."""
 
 from __future__ import annotations
 
@@ -21,6 +21,36 @@ class Option(StrEnum):
     RETAIN_SAFE_PRIVATE = "Retain Safe Private"
     RETAIN_INSTITUTION_IDENTITY = "Retain Institution Identity"
 
+
+COLUMNS: dict[Option, str] = {
+    Option.CLEAN_GRAPHICS: "clean_graphics",
+    Option.CLEAN_STRUCTURED_CONTENT: "clean_structured_content",
+    Option.CLEAN_DESCRIPTORS: "clean_descriptors",
+    Option.RETAIN_FULL_DATES: "retain_longitudinal_full_dates",
+    Option.RETAIN_MODIFIED_DATES: "retain_longitudinal_modified_dates",
+    Option.RETAIN_PATIENT_CHARACTERISTICS: "retain_patient_characteristics",
+    Option.RETAIN_DEVICE_IDENTITY: "retain_device_identity",
+    Option.RETAIN_UIDS: "retain_uids",
+    Option.RETAIN_SAFE_PRIVATE: "retain_safe_private",
+    Option.RETAIN_INSTITUTION_IDENTITY: "retain_institution_identity",
+}
+"""The column of Table E.1-1 that an option reads; the two that are about pixels have none."""
+
+CODES: dict[Option, str] = {
+    Option.CLEAN_PIXEL_DATA: "113101",
+    Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES: "113102",
+    Option.CLEAN_GRAPHICS: "113103",
+    Option.CLEAN_STRUCTURED_CONTENT: "113104",
+    Option.CLEAN_DESCRIPTORS: "113105",
+    Option.RETAIN_FULL_DATES: "113106",
+    Option.RETAIN_MODIFIED_DATES: "113107",
+    Option.RETAIN_PATIENT_CHARACTERISTICS: "113108",
+    Option.RETAIN_DEVICE_IDENTITY: "113109",
+    Option.RETAIN_UIDS: "113110",
+    Option.RETAIN_SAFE_PRIVATE: "113111",
+    Option.RETAIN_INSTITUTION_IDENTITY: "113112",
+}
+"""CID 7050."""
 
 SUPPORTED: frozenset[Option] = frozenset()
 """What the engine carries out. A profile that asks for another option is refused."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.options import SUPPORTED, Option
+from dicom_assets.deidentification.overrides import Override
+from dicom_assets.deidentification.profile_fields import Fields
+from dicom_assets.deidentification.profile_overrides import parse_override
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Goes up with every change of what is written for the same input and profile."""
 
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE)
@@ -35,28 +36,50 @@ class QuarantineRules:
     suspect_models: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """A profile that was read and can be carried out."""
+    """A profile that was read and can be carried out.
+
+    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine and table.
+    Profiles of one fingerprint are equal.
+    """
 
     name: str
     version: str
     options: frozenset[Option] = frozenset()
     unlisted: Action = Action.KEEP
+    overrides: tuple[Override, ...] = ()
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
+    fingerprint: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        """Compute the fingerprint once: it is asked for with every instance."""
+        object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it writes the same."""
+        return isinstance(other, Profile) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        """By fingerprint."""
+        return hash(self.fingerprint)
 
     @property
-    def fingerprint(self) -> str:
-        """SHA-256, hex, over everything that decides what is written: profile, engine and table."""
-        table = confidentiality_table()
-        parts = {
-            **asdict(self),
-            "options": sorted(self.options),
-            "engine": ENGINE_VERSION,
-            "edition": table.edition,
-            "table": table.digest,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+    def accepted_risks(self) -> tuple[Override, ...]:
+        """The overrides for which a person took the risk of keeping what the table would not."""
+        return tuple(override for override in self.overrides if override.accepted_risk)
+
+
+def _fingerprint(profile: Profile) -> str:
+    table = confidentiality_table()
+    parts = {
+        **asdict(profile),
+        "options": sorted(profile.options),
+        "engine": ENGINE_VERSION,
+        "edition": table.edition,
+        "table": table.digest,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def load_profile(path: Path) -> Profile:
@@ -90,26 +113,34 @@ def parse_profile(content: str, file: str) -> Profile:
     Raises:
         ProfileError: names file, line and field.
     """
-    try:
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ProfileError(f"{file}, line {mark.line + 1 if mark else 1}: not valid YAML") from None
-    if node is None:
-        raise ProfileError(f"{file}, line 1: the profile is empty")
-    fields = _Fields(file, "", node)
+    fields = Fields.parse(content, file)
+    name_form = "1 to 16 letters, digits, dots, dashes or underscores"
     profile = Profile(
-        name=fields.text("name"),
-        version=fields.text("version"),
-        options=fields.options("options"),
-        unlisted=fields.unlisted("unlisted"),
+        name=fields.text("name", _NAME, name_form),
+        version=fields.text("version", _NAME, name_form),
+        options=_options(fields),
+        unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
         quarantine=_quarantine(fields),
     )
+    overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
     fields.refuse_others()
-    return profile
+    return replace(profile, overrides=overrides)
 
 
-def _quarantine(fields: _Fields) -> QuarantineRules:
+def _options(fields: Fields) -> frozenset[Option]:
+    known = {option.value.casefold(): option for option in Option}
+    found = set()
+    for text, node in fields.texts("options"):
+        option = known.get(text.casefold())
+        if option is None:
+            raise fields.error("options", "names an option that PS3.15 E.3 does not have", node)
+        if option not in SUPPORTED:
+            raise fields.error("options", f'"{option}" is not supported yet', node)
+        found.add(option)
+    return frozenset(found)
+
+
+def _quarantine(fields: Fields) -> QuarantineRules:
     inner = fields.section("quarantine")
     if inner is None:
         return QuarantineRules()
@@ -118,95 +149,15 @@ def _quarantine(fields: _Fields) -> QuarantineRules:
         screen_save=inner.flag("screen_save"),
         burned_in_annotation=inner.flag("burned_in_annotation"),
         encapsulated_documents=inner.flag("encapsulated_documents"),
-        suspect_manufacturers=inner.texts("suspect_manufacturers"),
-        suspect_models=inner.texts("suspect_models"),
+        suspect_manufacturers=_name_parts(inner, "suspect_manufacturers"),
+        suspect_models=_name_parts(inner, "suspect_models"),
     )
     inner.refuse_others()
     return rules
 
 
-class _Fields:
-    """One mapping of the file, its fields taken one by one; what is left over at the end is refused."""
-
-    def __init__(self, file: str, prefix: str, node: yaml.Node) -> None:
-        self._file = file
-        self._prefix = prefix
-        if not isinstance(node, yaml.MappingNode):
-            raise self._error(node, prefix.rstrip(".") or "the profile", "must hold fields")
-        self._node = node
-        self._left: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-            if name in self._left:
-                raise self._error(key, prefix + name, "is given twice")
-            self._left[name] = value
-        self._keys = {str(key.value): key for key, _ in node.value}
-
-    def text(self, name: str) -> str:
-        value = self._scalar(name, self._required(name), {"str", "int", "float"})
-        if not _NAME.fullmatch(value):
-            raise self._error(
-                self._keys[name], self._prefix + name, "must be 1 to 16 letters, digits, dots, dashes or underscores"
-            )
-        return value
-
-    def flag(self, name: str) -> bool:
-        node = self._left.pop(name, None)
-        return True if node is None else self._scalar(name, node, {"bool"}).lower() in {"true", "yes", "on"}
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        found = tuple(" ".join(text.casefold().split()) for text, _ in self._list(name))
-        if "" in found:
-            raise self._error(self._keys[name], self._prefix + name, "holds an empty text, which every name contains")
-        return found
-
-    def options(self, name: str) -> frozenset[Option]:
-        known = {option.value.casefold(): option for option in Option}
-        found = set()
-        for text, node in self._list(name):
-            option = known.get(text.casefold())
-            if option is None:
-                raise self._error(node, name, "names an option that PS3.15 E.3 does not have")
-            if option not in SUPPORTED:
-                raise self._error(node, name, f'"{option}" is not supported yet')
-            found.add(option)
-        return frozenset(found)
-
-    def unlisted(self, name: str) -> Action:
-        node = self._left.pop(name, None)
-        if node is None:
-            return Action.KEEP
-        value = self._scalar(name, node, {"str"})
-        if value not in UNLISTED_ACTIONS:
-            raise self._error(node, name, f"must be one of {', '.join(UNLISTED_ACTIONS)}")
-        return Action(value)
-
-    def section(self, name: str) -> _Fields | None:
-        node = self._left.pop(name, None)
-        return None if node is None else _Fields(self._file, f"{self._prefix}{name}.", node)
-
-    def refuse_others(self) -> None:
-        for name in self._left:
-            raise self._error(self._keys[name], self._prefix + name, "is not a field of a profile")
-
-    def _required(self, name: str) -> yaml.Node:
-        if name not in self._left:
-            raise self._error(self._node, self._prefix + name, "is missing")
-        return self._left.pop(name)
-
-    def _list(self, name: str) -> list[tuple[str, yaml.Node]]:
-        node = self._left.pop(name, None)
-        if node is None:
-            return []
-        if not isinstance(node, yaml.SequenceNode):
-            raise self._error(node, self._prefix + name, "must be a list")
-        return [(self._scalar(name, item, {"str"}), item) for item in node.value]
-
-    def _scalar(self, name: str, node: yaml.Node, kinds: set[str]) -> str:
-        if not isinstance(node, yaml.ScalarNode) or node.tag.rpartition(":")[2] not in kinds:
-            wanted = {"bool": "true or false"}.get(min(kinds), "a text")
-            raise self._error(node, self._prefix + name, f"must be {wanted}")
-        return str(node.value)
-
-    def _error(self, node: yaml.Node, name: str, problem: str) -> ProfileError:
-        return ProfileError(f"{self._file}, line {node.start_mark.line + 1}: {name} {problem}")
+def _name_parts(fields: Fields, name: str) -> tuple[str, ...]:
+    found = tuple(" ".join(text.casefold().split()) for text, _ in fields.texts(name))
+    if "" in found:
+        raise fields.error(name, "holds an empty text, which every name contains")
+    return found

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.dictionary import is_private, known_vr
-from dicom_assets.deidentification.table import confidentiality_table
+from dicom_assets.deidentification.options import COLUMNS, Option
+from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dicom_assets.deidentification.profile import Profile
 
 PATIENT_NAME = 0x00100010
 PATIENT_ID = 0x00100020
@@ -87,16 +93,23 @@ _BY_VR: dict[str, Action] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done with an attribute and the name of the reason: a table's code, or a rule of this module."""
+    """What is done with an attribute and the name of the reason: a table's code, or a rule of this module.
+
+    `otherwise` is what happens to a value that `action` can't be carried out on: a date in no form of a date, a text
+    in no white list. `argument` is the value an override gives.
+    """
 
     action: Action
     name: str
+    otherwise: Action = Action.REMOVE
+    argument: str = ""
+    option: Option | None = None
 
 
-def resolve(code: ActionCode, tag: int, sop_class_uid: str) -> Action:  # noqa: ARG001 - the IOD will decide by them
+def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:  # noqa: ARG001 - the IOD will decide by them
     """The one action of a code (PS3.15 E.1.1): toward what removes most while any IOD's object stays valid.
 
-    `tag` and `sop_class_uid` are what tells the attribute's Type once module tables are there to ask.
+    `path` holds the tags of the sequences around the attribute, outermost first.
     """
     match code:
         case ActionCode.REMOVE:
@@ -113,21 +126,96 @@ def resolve(code: ActionCode, tag: int, sop_class_uid: str) -> Action:  # noqa: 
             raise ConfigurationError(f"the Basic Profile has no action code {code}")
 
 
-@lru_cache(maxsize=16384)
-def rule_for(tag: int, encoded_vr: str, sop_class_uid: str, unlisted: Action) -> Rule:
-    """The rule for an attribute that was encoded with `encoded_vr` (empty where the encoding has none)."""
-    if tag & 0xFFFF == 0:
-        return Rule(Action.REMOVE, "group length")
-    if tag in STRIPPED:
-        return Rule(Action.REMOVE, "stripped")
-    if tag in {PATIENT_NAME, PATIENT_ID}:
-        return Rule(Action.SUBJECT, "subject")
-    row = confidentiality_table().row_for(tag)
-    if row is not None:
+class RuleBook:
+    """The rules of one profile for one SOP Class, looked up by tag, encoded VR and place."""
+
+    def __init__(self, profile: Profile, sop_class_uid: str) -> None:
+        """Compile nothing yet: each rule is made when it is first asked for."""
+        self._profile = profile
+        self._sop_class_uid = sop_class_uid
+        self._overrides = {(o.path, o.tag): o for o in profile.overrides}
+        self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
+
+    def rule(self, tag: int, encoded_vr: str, path: tuple[int, ...] = ()) -> Rule:
+        """The rule for an attribute that was encoded with `encoded_vr` (empty where the encoding has none).
+
+        `path` holds the tags of the sequences around it, outermost first.
+        """
+        key = tag, encoded_vr, path
+        found = self._rules.get(key)
+        if found is None:
+            found = self._rules[key] = self._find(tag, encoded_vr, path)
+        return found
+
+    def _find(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
+        if tag & 0xFFFF == 0:
+            return Rule(Action.REMOVE, "group length")
+        if tag in STRIPPED:
+            return Rule(Action.REMOVE, "stripped")
+        override = self._overrides.get((path, tag)) or self._overrides.get((ANYWHERE, tag))
+        if override is not None:
+            return self._overridden(override, encoded_vr)
+        return self._by_table(tag, encoded_vr, path)
+
+    def _by_table(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
+        if tag in {PATIENT_NAME, PATIENT_ID}:
+            return Rule(Action.SUBJECT, "subject")
+        row = confidentiality_table().row_for(tag)
+        if row is None:
+            return _unlisted_rule(tag, encoded_vr, self._profile.unlisted)
         if is_private(tag):
-            return Rule(Action.REMOVE, "private")
-        return Rule(_for_content(resolve(row.basic, tag, sop_class_uid), tag, encoded_vr), row.basic)
-    return _unlisted_rule(tag, encoded_vr, unlisted)
+            safe = Option.RETAIN_SAFE_PRIVATE in self._profile.options
+            return Rule(Action.PRIVATE if safe else Action.REMOVE, "private")
+        basic = Rule(_for_content(resolve(row.basic, tag, self._sop_class_uid, path), tag, encoded_vr), row.basic)
+        return self._by_options(row, encoded_vr, basic)
+
+    def _by_options(self, row: Row, encoded_vr: str, basic: Rule) -> Rule:
+        # Where options disagree, cleaning wins over keeping: what one asks to be looked at is not kept unseen.
+        codes = {option: row.options[COLUMNS[option]] for option in self._active if COLUMNS[option] in row.options}
+        for wanted in (ActionCode.CLEAN, ActionCode.KEEP):
+            for option, code in codes.items():
+                if code is wanted:
+                    action = option_action(option, code, encoded_vr or row.vr)
+                    if action is not None:
+                        return Rule(action, code, basic.action, option=option)
+        return basic
+
+    @property
+    def _active(self) -> list[Option]:
+        return [option for option in Option if option in self._profile.options and option in COLUMNS]
+
+    def _overridden(self, override: Override, encoded_vr: str) -> Rule:
+        otherwise = self._by_table(override.tag, encoded_vr, override.path).action
+        return Rule(override.action, "override", otherwise, override.argument)
+
+
+def option_action(option: Option, code: ActionCode, vr: str) -> Action | None:
+    """What an option's code means for an attribute of a VR (PS3.15 E.3); None where the Basic Profile's code stays.
+
+    A sequence is kept so that the rules reach what is inside.
+    """
+    if option in {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES}:
+        return Action.SHIFT if vr in {"DA", "DT", "TM", "SH"} else None
+    if option is Option.CLEAN_STRUCTURED_CONTENT:
+        return Action.CONTENT
+    if option is Option.CLEAN_GRAPHICS:
+        return Action.GRAPHICS
+    if vr == "SQ":
+        return Action.KEEP
+    if code is ActionCode.KEEP:
+        return Action.AGE if vr == "AS" else Action.KEEP
+    if vr == "AE":
+        return Action.HASH
+    return Action.CLEAN if vr in TEXT_VRS else None
+
+
+@lru_cache(maxsize=512)
+def rule_book(profile: Profile, sop_class_uid: str) -> RuleBook:
+    """The one rule book of a profile for a SOP Class, its rules found before."""
+    return RuleBook(profile, sop_class_uid)
+
+
+TEXT_VRS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 
 
 def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:

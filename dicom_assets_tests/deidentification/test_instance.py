@@ -98,12 +98,18 @@ def test_a_uid_of_several_values_is_replaced_value_by_value() -> None:
 
 
 def test_the_method_names_the_basic_profile_and_no_option() -> None:
-    ds = deidentified(an_instance(LongitudinalTemporalInformationModified="MODIFIED"))
+    ds = deidentified(an_instance())
     assert ds.PatientIdentityRemoved == "YES"
     assert all("Basic" in text or "basic" in text for text in ds.DeidentificationMethod)
     codes = [(item.CodeValue, item.CodingSchemeDesignator) for item in ds.DeidentificationMethodCodeSequence]
     assert codes == [("113100", "DCM")]
-    assert "LongitudinalTemporalInformationModified" not in ds
+    assert ds.LongitudinalTemporalInformationModified == "REMOVED"
+
+
+@pytest.mark.parametrize(("before", "after"), [("MODIFIED", "REMOVED"), ("NONSENSE", "REMOVED")])
+def test_what_became_of_dates_is_said_anew(before: str, after: str) -> None:
+    ds = deidentified(an_instance(LongitudinalTemporalInformationModified=before))
+    assert ds.LongitudinalTemporalInformationModified == after
 
 
 def a_code(value: str, scheme: str, meaning: str) -> Dataset:
@@ -112,9 +118,10 @@ def a_code(value: str, scheme: str, meaning: str) -> Dataset:
     return code
 
 
-def test_earlier_codes_of_the_context_group_are_appended_and_nothing_else() -> None:
+def test_earlier_codes_for_what_was_cleaned_are_appended_and_nothing_else() -> None:
     earlier = [
         a_code("113105", "DCM", "by Dr. Zeppelin"),
+        a_code("113106", "DCM", "Full dates"),
         a_code("113100", "DCM", "Basic"),
         a_code("113999", "DCM", "No such code"),
         a_code("113101", "99HOSP", "Local"),
