@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 AMBIGUOUS = {
     "OB or OW": "OW",
@@ -40,3 +40,8 @@ def concrete_vr(vr: str, *, signed: bool = False) -> str:
     if vr == "US or SS":
         return "SS" if signed else "US"
     return AMBIGUOUS.get(vr, vr)
+
+
+def keyword(tag: int) -> str:
+    """The keyword of PS3.6; empty where it lists none."""
+    return "" if is_private(tag) else str(keyword_for_tag(tag))

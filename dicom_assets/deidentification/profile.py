@@ -82,6 +82,15 @@ def _fingerprint(profile: Profile) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
 
 
+def find_profile(name: str) -> Profile:
+    """A YAML file's profile where `name` ends in .yaml or .yml, else the one of that name that comes with the package.
+
+    Raises:
+        ProfileError: names file, line and field.
+    """
+    return load_profile(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_profile(name)
+
+
 def load_profile(path: Path) -> Profile:
     """Read a profile.
 
