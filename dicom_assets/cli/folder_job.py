@@ -101,7 +101,7 @@ def _report(job: FolderJob) -> Iterator[Callable[[dict[str, Any]], None]]:
                 "profile": job.profile.name,
                 "fingerprint": job.profile.fingerprint,
                 "dry_run": job.dry_run,
-                "accepted_risks": [risk.accepted_risk for risk in job.profile.accepted_risks],
+                "accepted_risks": job.profile.accepted_risks,
             }
         )
         yield write
@@ -150,8 +150,8 @@ def _print_summary(job: FolderJob, counts: Counter[tuple[str, str]]) -> None:
         table.add_row(outcome, reason, str(count))
     console = Console()
     console.print(table)
-    for risk in job.profile.accepted_risks:
-        console.print(f"Risk accepted in the profile: {risk.accepted_risk}", highlight=False, markup=False)
+    for what, why in job.profile.accepted_risks.items():
+        console.print(f"Risk accepted in the profile, {what}: {why}", highlight=False, markup=False)
     failed = any(outcome == "failed" for outcome, _ in counts)
     if failed and job.report is None:
         console.print("Run again with --report FILE to see which files failed and why.")

@@ -65,9 +65,9 @@ class Profile:
         return hash(self.fingerprint)
 
     @property
-    def accepted_risks(self) -> tuple[Override, ...]:
-        """The overrides for which a person took the risk of keeping what the table would not."""
-        return tuple(override for override in self.overrides if override.accepted_risk)
+    def accepted_risks(self) -> dict[str, str]:
+        """What is kept beyond the table and the options, and the reason that a person gave for it."""
+        return {str(override): override.accepted_risk for override in self.overrides if override.accepted_risk}
 
 
 def _fingerprint(profile: Profile) -> str:

@@ -74,8 +74,9 @@ def test_an_accepted_risk_is_not_called_the_basic_profile() -> None:
 
 def test_accepted_risks_are_listed_for_the_audit_trail() -> None:
     kept = profile("StudyDescription", "keep", RISK)
-    assert [risk.accepted_risk for risk in kept.accepted_risks] == ["the ethics board allows it"]
-    assert BASIC.accepted_risks == ()
+    assert kept.accepted_risks == {"keep (0008,1030)": "the ethics board allows it"}
+    assert list(profile("'*.OperatorsName'", "keep", RISK).accepted_risks) == ["keep any depth, (0008,1070)"]
+    assert BASIC.accepted_risks == {}
 
 
 def test_an_override_that_keeps_no_more_than_the_table_needs_no_reason() -> None:
