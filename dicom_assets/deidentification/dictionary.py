@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 
 AMBIGUOUS = {
     "OB or OW": "OW",
@@ -33,6 +33,16 @@ def known_vr(tag: int) -> str:
     except KeyError:
         return ""
     return "" if vr == "NONE" else vr
+
+
+@lru_cache(maxsize=8192)
+def fewest_and_most_values(tag: int) -> tuple[int, int | None]:
+    """The dictionary's value multiplicity, None for no upper limit; 1 to 1 for tags it does not list."""
+    try:
+        fewest, _, most = str(dictionary_VM(tag)).partition("-")
+    except KeyError:
+        return 1, 1
+    return max(1, int(fewest)), int(most or fewest) if (most or fewest).isdigit() else None
 
 
 def concrete_vr(vr: str, *, signed: bool = False) -> str:

@@ -42,15 +42,32 @@ _DUMMIES: dict[str, bytes] = {
 }
 
 
+VALUE_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
+"""The length of one value in the VRs that write several without anything between them."""
+
+
+def count_values(vr: str, value: bytes) -> int:
+    """How many values there are, at least 1."""
+    if vr in VALUE_BYTES:
+        return max(1, len(value) // VALUE_BYTES[vr])
+    return value.count(b"\\") + 1
+
+
 def dummy_value(vr: str) -> bytes:
     """The dummy of a VR, unpadded; the same in both byte orders."""
     return _DUMMIES[vr]
 
 
+def dummy_values(vr: str, count: int) -> bytes:
+    """As many dummies as asked for, unpadded, the way several values of the VR are written (PS3.5 6.4)."""
+    between = b"" if vr in VALUE_BYTES else b"\\"
+    return between.join([dummy_value(vr)] * count)
+
+
 def is_structural(tag: int, value: bytes) -> bool:
     """Whether a value inside a dummied sequence is one of a closed set of terms that give the tree its form.
 
-    PS3.3 C.17.3: without value types and relationships the items of a content tree can't be told apart.
+    PS3.3 C.17.3 and C.18: without value types and relationships the items of a content tree can't be told apart.
     """
     return value.strip(b" \0") in _STRUCTURAL_TERMS.get(tag, frozenset())
 
@@ -65,4 +82,9 @@ _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
         | {b"WAVEFORM", b"SCOORD", b"SCOORD3D", b"TCOORD", b"CONTAINER", b"TABLE"}
     ),
     0x0040A050: frozenset({b"SEPARATE", b"CONTINUOUS"}),
+    0x0040A130: frozenset({b"POINT", b"MULTIPOINT", b"SEGMENT", b"MULTISEGMENT", b"BEGIN", b"END"}),
+    0x00480301: frozenset({b"FRAME", b"VOLUME"}),
+    0x00700023: frozenset(
+        {b"POINT", b"MULTIPOINT", b"POLYLINE", b"CIRCLE", b"ELLIPSE", b"POLYGON", b"ELLIPSOID", b"INTERPOLATED"}
+    ),
 }
