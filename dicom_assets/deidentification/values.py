@@ -67,10 +67,12 @@ def dummy_values(vr: str, count: int) -> bytes:
 def is_structural(tag: int, value: bytes) -> bool:
     """Whether a value inside a dummied sequence is one of a closed set of terms that give the tree its form.
 
-    PS3.3 C.17.3 and C.18: without value types and relationships the items of a content tree can't be told apart.
+    PS3.3 C.10.5, C.17.3, C.18: without value types and relationships a content tree's items can't be told apart.
     """
     return value.strip(b" \0") in _STRUCTURAL_TERMS.get(tag, frozenset())
 
+
+_UNITS = frozenset({b"PIXEL", b"DISPLAY", b"MATRIX"})
 
 _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
     0x0040A010: frozenset(
@@ -83,6 +85,17 @@ _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
     ),
     0x0040A050: frozenset({b"SEPARATE", b"CONTINUOUS"}),
     0x0040A130: frozenset({b"POINT", b"MULTIPOINT", b"SEGMENT", b"MULTISEGMENT", b"BEGIN", b"END"}),
+    0x00700003: _UNITS,
+    0x00700004: _UNITS,
+    0x00700005: _UNITS,
+    0x00700012: frozenset({b"LEFT", b"RIGHT", b"CENTER"}),
+    0x00700015: frozenset({b"Y", b"N"}),
+    0x00700024: frozenset({b"Y", b"N"}),
+    0x00700282: _UNITS,
+    0x00700294: frozenset(
+        {b"MULTILINE", b"INFINITELINE", b"CUTLINE", b"RANGELINE", b"RULER", b"AXIS", b"CROSSHAIR", b"ARROW"}
+        | {b"RECTANGLE", b"ELLIPSE"}
+    ),
     0x00480301: frozenset({b"FRAME", b"VOLUME"}),
     0x00700023: frozenset(
         {b"POINT", b"MULTIPOINT", b"POLYLINE", b"CIRCLE", b"ELLIPSE", b"POLYGON", b"ELLIPSOID", b"INTERPOLATED"}
