@@ -31,7 +31,7 @@ VRS_WITH_A_RULE = frozenset(
 )
 OVERLAYS = 0x60
 CONTENT = {
-    "image-pixel": (0x7FE00010, 0x00287FE0),  # Pixel Data, or Pixel Data Provider URL
+    "image-pixel": (0x7FE00010,),  # of Type 1C, but the other choice is a URL, which does not leave
     "floating-point-image-pixel": (0x7FE00008,),
     "double-floating-point-image-pixel": (0x7FE00009,),
     "mr-spectroscopy-data": (0x56000020,),
