@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile_fields import Fields
@@ -40,7 +41,8 @@ class QuarantineRules:
 class Profile:
     """A profile that was read and can be carried out.
 
-    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine and table.
+    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine, table and
+    the Types of attributes.
     Profiles of one fingerprint are equal.
     """
 
@@ -78,6 +80,7 @@ def _fingerprint(profile: Profile) -> str:
         "engine": ENGINE_VERSION,
         "edition": table.edition,
         "table": table.digest,
+        "types": iod_types().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
 
