@@ -20,15 +20,14 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
+from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.dictionary import known_vr
+from dicom_assets.deidentification.rules import ACTION_BY_VR
 from dicom_assets.deidentification.table import confidentiality_table
 
 TARGET = Path(__file__).resolve().parent.parent / "dicom_assets" / "deidentification" / "data" / "iod_types.json"
 STRICTEST_FIRST = ("1", "1C", "2", "2C", "3", "")
 CODES_WITHOUT_A_CHOICE = frozenset({"X", "D", "U", "X/Z/U*"})
-VRS_WITH_A_RULE = frozenset(
-    {"PN", "DA", "DT", "TM", "LT", "ST", "UT", "UR", "UN", "OB", "OW", "OB or OW", "US or OW", "US or SS or OW"}
-)
 OVERLAYS = 0x60
 CONTENT = {
     "image-pixel": (0x7FE00010,),  # of Type 1C, but the other choice is a URL, which does not leave
@@ -104,7 +103,7 @@ def _matters(tag: int) -> bool:
     row = confidentiality_table().row_for(tag)
     if row is not None:
         return row.basic not in CODES_WITHOUT_A_CHOICE
-    return known_vr(tag) in VRS_WITH_A_RULE and tag >> 24 != OVERLAYS
+    return ACTION_BY_VR.get(known_vr(tag), Action.UID) is not Action.UID and tag >> 24 != OVERLAYS
 
 
 def _share(inside: dict[int, Place], shared: dict[str, int]) -> int | None:

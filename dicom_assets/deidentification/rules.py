@@ -76,7 +76,7 @@ _SEVERITY = (
 BY_VR = "unlisted "
 """How rules that go by the VR alone are named."""
 
-_BY_VR: dict[str, Action] = {
+ACTION_BY_VR: dict[str, Action] = {
     "PN": Action.EMPTY,
     "DA": Action.EMPTY,
     "DT": Action.EMPTY,
@@ -284,8 +284,8 @@ def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
 def _by_vr(tag: int, vr: str, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
-    if vr in _BY_VR and tag != URN_CODE_VALUE:
-        return Rule(_BY_VR[vr], BY_VR + vr)
+    if vr in ACTION_BY_VR and tag != URN_CODE_VALUE:
+        return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
     return Rule(unlisted, "unlisted")
