@@ -175,9 +175,12 @@ def _relations(number: int, slices: int) -> Iterator[Element]:
         attribute("RequestedProcedureID", "RP-4471"),
         attribute("ScheduledProtocolCodeSequence", [_code("THX-KM", "99WALBURGA", "Thorax mit KM")]),
     ]
-    made_from = [*_reference((number + 1) % slices), attribute("PurposeOfReferenceCodeSequence", [
-        _code("121322", "DCM", "Source image for image processing operation")
-    ])]
+    made_from = [
+        *_reference((number + 1) % slices),
+        attribute(
+            "PurposeOfReferenceCodeSequence", [_code("121322", "DCM", "Source image for image processing operation")]
+        ),
+    ]
     yield attribute("ProcedureCodeSequence", [_code("36643-5", "LN", "XR Chest 2 views")])
     yield attribute("ReferencedPerformedProcedureStepSequence", [procedure_step])
     yield attribute("ReferencedImageSequence", [_reference(0)])

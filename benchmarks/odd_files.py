@@ -94,11 +94,15 @@ def _names() -> DataSet:
 
 def _base() -> list[Element]:
     return [
+        attribute("SpecificCharacterSet", "ISO_IR 100"),
+        attribute("ImageType", "ORIGINAL\\PRIMARY\\AXIAL"),
         attribute("SOPClassUID", CT_IMAGE),
         attribute("SOPInstanceUID", UID),
         attribute("StudyInstanceUID", f"{UID}.2"),
         attribute("SeriesInstanceUID", f"{UID}.3"),
         attribute("Modality", "CT"),
+        attribute("Manufacturer", "SIEMENS"),
+        attribute("ManufacturerModelName", "SOMATOM"),
         attribute("PatientName", "Quackenbush^Zebulon"),
         attribute("PatientID", "QX-424242"),
         attribute("PatientBirthDate", "19310607"),
@@ -118,5 +122,6 @@ def _base() -> list[Element]:
 def _japanese() -> DataSet:
     name = Element(0x00100010, "PN", JAPANESE)
     nested = Element(0x00081115, "SQ", [[Element(0x00080090, "PN", JAPANESE)]])
-    kept = [element for element in _base() if element.tag != name.tag]
-    return [attribute("SpecificCharacterSet", "\\ISO 2022 IR 87"), name, nested, *kept]
+    japanese = [attribute("SpecificCharacterSet", "\\ISO 2022 IR 87"), name, nested]
+    replaced = {element.tag for element in japanese}
+    return [*japanese, *(element for element in _base() if element.tag not in replaced)]

@@ -110,12 +110,16 @@ def _file(case: Case) -> bytes:
 
 def _base(number: int) -> Iterator[Element]:
     for keyword, value in (
+        ("SpecificCharacterSet", "ISO_IR 100"),
+        ("ImageType", "ORIGINAL\\PRIMARY\\AXIAL"),
         ("SOPClassUID", CT_IMAGE),
         ("SOPInstanceUID", f"{ROOT}.{number}.1"),
         ("StudyInstanceUID", f"{ROOT}.{number}.2"),
         ("SeriesInstanceUID", f"{ROOT}.{number}.3"),
         ("StudyDate", "20190304"),
         ("Modality", "CT"),
+        ("Manufacturer", "SIEMENS"),
+        ("ManufacturerModelName", "SOMATOM"),
         ("PatientName", "Ackerbau^Ida"),
         ("PatientID", "PID-77"),
         ("SamplesPerPixel", 1),

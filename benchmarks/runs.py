@@ -172,9 +172,7 @@ class Bench:
         return scratch, json.loads((scratch / "result.json").read_text())
 
 
-def measure(
-    engines: Sequence[tuple[EngineSpec, Environment, Measured]], bench: Bench, repeat: int, say: Say
-) -> None:
+def measure(engines: Sequence[tuple[EngineSpec, Environment, Measured]], bench: Bench, repeat: int, say: Say) -> None:
     """Judge every engine, then time them in turns, so that a busy moment of the machine hits no one alone."""
     for engine, environment, measured in engines:
         if not engine.floor:
