@@ -16,9 +16,10 @@ from pathlib import Path
 
 import click
 
+from benchmarks.engine_profile import profile_table
 from benchmarks.engines import ENGINES, EngineSpec
 from benchmarks.environments import Environment, NotInstallableError, environment_for
-from benchmarks.report import conditions, markdown, write_readme
+from benchmarks.report import MEASURED, PROFILE, conditions, markdown, write_readme
 from benchmarks.runs import Bench, Measured, measure, write_corpus
 from dicom_assets.deidentification.table import confidentiality_table
 
@@ -96,14 +97,17 @@ def main(
         say("writing the corpus")
         corpus = write_corpus(Path(home) / "corpus", slices=slices, row_limit=rows)
         measure(ready, Bench(Path(home), corpus), repeat, say)
+        say("profile of our engine")
+        own_profile = profile_table(corpus.study)
     measured_under = conditions(repeat, slices, confidentiality_table().edition)
     table = markdown(measurements, measured_under)
-    click.echo(table)
+    click.echo(f"{table}\n\n{own_profile}")
     if json_file is not None:
         engines = [measured.as_json() for measured in measurements]
         json_file.write_text(json.dumps({"conditions": asdict(measured_under), "engines": engines}, indent=1))
     if into_readme:
-        write_readme(README, table)
+        write_readme(README, MEASURED, table)
+        write_readme(README, PROFILE, own_profile)
 
 
 def prepare(

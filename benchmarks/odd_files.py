@@ -80,7 +80,10 @@ def _inflated(content: bytes) -> bytes:
     if DEFLATED.encode("ascii") not in content[:1024]:
         return b""
     meta_length = struct.unpack_from("<L", content, 140)[0]
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[144 + meta_length :])
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[144 + meta_length :])
+    except zlib.error:
+        return b""  # not deflated after all, so the bytes themselves have been searched
 
 
 def _names() -> DataSet:

@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.engines import OURS
 from benchmarks.runs import Measured
 
-BEGIN = "<!-- measured: begin -->"
-END = "<!-- measured: end -->"
+MEASURED, PROFILE = "measured", "profile"
+"""Parts of the README that a run writes, each between two comments."""
 
 COLUMNS = (
     "engine",
@@ -88,15 +88,15 @@ def _cells(m: Measured, ours: float) -> list[str]:
     ]
 
 
-def write_readme(readme: Path, table: str) -> None:
-    """Put the table between the README's two markers.
+def write_readme(readme: Path, part: str, content: str) -> None:
+    """Put `content` between the README's two comments for this part.
 
     Raises:
-        ValueError: the markers are not there.
+        ValueError: the comments are not there.
     """
-    text = readme.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{readme.name} lacks the comments {BEGIN} and {END}")
-    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    before, found_begin, rest = readme.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"{readme.name} lacks the comments {begin} and {end}")
+    readme.write_text(f"{before}{begin}\n{content}\n{end}{after}")

@@ -1,4 +1,4 @@
-"""dentdeid's attribute engine under its profile `basic`; its look at the pixels is left out, which others don't take."""
+"""dentdeid's attribute engine under its profile `basic`, without its look at the pixels, which others don't take."""
 
 from pathlib import Path
 

@@ -52,9 +52,9 @@ def each_file(prepare: Callable[[Job], Deidentify]) -> Callable[[Job], FolderEng
             for file in sorted(source.iterdir()):
                 try:
                     deidentify(file, target / file.name)
+                except KeyboardInterrupt:
+                    raise
                 except BaseException as error:  # noqa: BLE001 - engines raise and exit as they please; others go on
-                    if isinstance(error, KeyboardInterrupt):
-                        raise
                     failed[file.name] = type(error).__name__
                     (target / file.name).unlink(missing_ok=True)
             return failed
