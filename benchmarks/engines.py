@@ -45,6 +45,7 @@ ENGINES: tuple[EngineSpec, ...] = (
     EngineSpec("dicom-anonymizer", "dicom_anonymizer_newest.py", requirement="dicom-anonymizer"),
     EngineSpec("idiscore", "idiscore_basic.py", requirement="idiscore>=1.6", distribution="idiscore"),
     EngineSpec("dentdeid, attributes alone", "dentdeid_headers.py", requirement="dentdeid"),
+    EngineSpec("dicom-dre, default", "dicom_dre_default.py", requirement="dicom-dre"),
     EngineSpec("deid, rules from the table", "deid_rules.py", requirement="deid"),
     EngineSpec("pydicom, read and save", "floor_pydicom.py", floor=True),
     EngineSpec("read and write the bytes", "floor_bytes.py", floor=True),

@@ -50,7 +50,7 @@ def odd_files() -> Mapping[str, bytes]:
         "name-in-preamble.dcm": b"Quackenbush^Zebulon".ljust(128, b"\0") + meta[128:] + explicit.data_set(base),
         "application-entities-in-meta.dcm": file_meta(UID, more=sender) + explicit.data_set(base),
         "sequence-as-un.dcm": meta + explicit.data_set([*base, Element(0x00081115, "UN", request)]),
-        "removed-sequence-as-un.dcm": meta + explicit.data_set([*base, Element(0x00400275, "UN", request)]),
+        "removed-sequence-as-un.dcm": meta + explicit.data_set(_with(Element(0x00400275, "UN", request))),
         "name-as-un.dcm": meta + explicit.data_set([*base, Element(0x00102297, "UN", b"Quackenbush^Zebulon")]),
         "delimited-sequences.dcm": meta + delimited.data_set([*base, referenced]),
         "japanese-name.dcm": meta + explicit.data_set(_japanese()),
@@ -122,9 +122,12 @@ def _base() -> list[Element]:
     ]
 
 
+def _with(*elements: Element) -> DataSet:
+    tags = {element.tag for element in elements}
+    return [*elements, *(element for element in _base() if element.tag not in tags)]
+
+
 def _japanese() -> DataSet:
     name = Element(0x00100010, "PN", JAPANESE)
     nested = Element(0x00081115, "SQ", [[Element(0x00080090, "PN", JAPANESE)]])
-    japanese = [attribute("SpecificCharacterSet", "\\ISO 2022 IR 87"), name, nested]
-    replaced = {element.tag for element in japanese}
-    return [*japanese, *(element for element in _base() if element.tag not in replaced)]
+    return _with(attribute("SpecificCharacterSet", "\\ISO 2022 IR 87"), name, nested)
