@@ -1,6 +1,7 @@
 """De-identification after PS3.15 Annex E: streams and values in, streams and values out."""
 
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.epoch import EpochRequest
 from dicom_assets.deidentification.identity import read_identity
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import (
@@ -13,6 +14,7 @@ from dicom_assets.deidentification.profile import Profile, load_profile, shipped
 
 __all__ = [
     "Deidentified",
+    "EpochRequest",
     "InstanceIdentity",
     "Profile",
     "Quarantined",

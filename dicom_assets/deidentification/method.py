@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.options import CODES, Option
 from dicom_assets.deidentification.profile import ENGINE_VERSION, Profile
@@ -64,6 +65,8 @@ def _longitudinal(profile: Profile, original: DataSet) -> str:
         now = "MODIFIED"
     elif Option.RETAIN_FULL_DATES in profile.options:
         now = "UNMODIFIED"
+    elif any(override.action is Action.SHIFT for override in profile.overrides):
+        now = "MODIFIED"  # dates are left, and REMOVED would say that there are none
     before = original.value(LONGITUDINAL).strip(b" \0").decode("latin-1")
     return max(now, before if before in _LEAST_TO_MOST_CHANGED else now, key=_LEAST_TO_MOST_CHANGED.index)
 

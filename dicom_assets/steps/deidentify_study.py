@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from itertools import islice
 from typing import Any
 
-from dicom_assets.deidentification import Deidentified, Quarantined
+from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_batch import (
     Batch,
@@ -38,6 +39,11 @@ class PulledFacts:
     identifiers: frozenset[str]
     uids: frozenset[str]
     accession_numbers: Sequence[str]
+    earliest_date: date | None = None
+
+    def epoch_request(self, profile: Profile) -> EpochRequest | None:
+        """What a new patient's date offset is reckoned from, where the profile counts dates from an epoch."""
+        return None if profile.epoch is None else EpochRequest(profile.epoch, self.earliest_date)
 
 
 def read_pulled(pulled: StageFolder) -> PulledFacts:
@@ -54,7 +60,14 @@ def read_pulled(pulled: StageFolder) -> PulledFacts:
         identifiers=frozenset(said - {""}),
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
         accession_numbers=accession_numbers,
+        earliest_date=_earliest_date(identities),
     )
+
+
+def _earliest_date(identities: Sequence[Mapping[str, Any]]) -> date | None:
+    """The study's earliest date; None where it has none, and in manifests from before it was noted."""
+    noted = [identity.get("earliest_date", "") for identity in identities]
+    return min((date.fromisoformat(text) for text in noted if text), default=None)
 
 
 def deidentify_study(
@@ -76,7 +89,7 @@ def deidentify_study(
         StudyError: worker processes die on it.
     """
     facts = read_pulled(pulled)
-    subject = subject_of(facts.patient, identity_db, registration)
+    subject = subject_of(facts, settings.profile, identity_db, registration)
     inputs = _inputs(pulled, subject, settings)
     finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
     if finished is not None:
@@ -113,7 +126,7 @@ def standing_deidentification(
     registration: Registration,
 ) -> StageFolder | None:
     """The finished stage if it is what these settings would make of the pulled study, else None."""
-    subject = subject_of(read_pulled(pulled).patient, identity_db, registration)
+    subject = subject_of(read_pulled(pulled), settings.profile, identity_db, registration)
     return standing(store, study_key, Stage.DEIDENTIFIED, _inputs(pulled, subject, settings))
 
 
@@ -127,10 +140,14 @@ def _inputs(pulled: StageFolder, subject: Subject, settings: DeidentificationSet
     }
 
 
-def subject_of(patient: PatientIdentity, identity_db: IdentityDb, registration: Registration) -> Subject:
-    """What stands for the patient: the registration's alias where it has one, else the pseudonym."""
-    subject = identity_db.subject(patient)
-    alias = registration.alias_for(patient)
+def subject_of(facts: PulledFacts, profile: Profile, identity_db: IdentityDb, registration: Registration) -> Subject:
+    """What stands for the patient: the registration's alias where it has one, else the pseudonym.
+
+    Raises:
+        StudyError: the profile counts dates from an epoch and no date of a new patient is known.
+    """
+    subject = identity_db.subject(facts.patient, facts.epoch_request(profile))
+    alias = registration.alias_for(facts.patient)
     return subject if alias is None else replace(subject, patient_id=alias)
 
 
