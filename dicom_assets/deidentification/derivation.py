@@ -49,7 +49,7 @@ def derive_uid(secret: bytes, root: str, uid: str) -> str:
 
 
 def derive_hash(secret: bytes, text: str) -> str:
-    """16 Crockford base32 characters (80 bits) that stand for a text: a value of every VR of text, even of AE and CS."""
+    """16 Crockford base32 characters (80 bits) that stand for a text, in any VR of text: AE and CS take them too."""
     return _base32(_digest(secret, b"hash", text), 16)
 
 
