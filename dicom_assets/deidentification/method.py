@@ -61,12 +61,10 @@ def write_method(data_set: DataSet, profile: Profile, original: DataSet) -> None
 def _longitudinal(profile: Profile, original: DataSet) -> str:
     """What became of the dates, now or in an earlier de-identification (PS3.3 C.12.1.1.1)."""
     now = "REMOVED"
-    if Option.RETAIN_MODIFIED_DATES in profile.options:
+    if Option.RETAIN_MODIFIED_DATES in profile.options or any(o.action is Action.SHIFT for o in profile.overrides):
         now = "MODIFIED"
     elif Option.RETAIN_FULL_DATES in profile.options:
         now = "UNMODIFIED"
-    elif any(override.action is Action.SHIFT for override in profile.overrides):
-        now = "MODIFIED"  # dates are left, and REMOVED would say that there are none
     before = original.value(LONGITUDINAL).strip(b" \0").decode("latin-1")
     return max(now, before if before in _LEAST_TO_MOST_CHANGED else now, key=_LEAST_TO_MOST_CHANGED.index)
 
