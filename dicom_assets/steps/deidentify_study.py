@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
+from dicom_assets.deidentification.options import Option
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_batch import (
     Batch,
@@ -110,7 +111,7 @@ def deidentify_study(
         study_key,
         Stage.DEIDENTIFIED,
         inputs=inputs,
-        facts=_facts(outcomes, watch),
+        facts=_facts(outcomes, settings.profile, watch),
         content=_content(outcomes),
     )
     return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
@@ -231,9 +232,10 @@ def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
         yield part
 
 
-def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:
+def _facts(outcomes: Sequence[InstanceOutcome], profile: Profile, watch: Stopwatch) -> Mapping[str, Any]:
     done = [o.outcome for o in outcomes if isinstance(o.outcome, Deidentified)]
     kept_back = [o.outcome for o in outcomes if isinstance(o.outcome, Quarantined)]
+    has_new_uids = bool(done) and Option.RETAIN_UIDS not in profile.options
     protocol = sum(q.reason is QuarantineReason.PATIENT_PROTOCOL and q.detail.endswith(" exact") for q in kept_back)
     return {
         "instances": len(done),
@@ -242,7 +244,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str
         "quarantined": len(kept_back),
         "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
-        "study_instance_uid": done[0].study_instance_uid if done else "",
+        "study_instance_uid": done[0].study_instance_uid if has_new_uids else "",
         "seconds": watch.seconds(),
     }
 

@@ -1,4 +1,4 @@
-"""Dates counted from an epoch: a patient's first study sets the offset for all."""
+"""De-identified studies: dates counted from an epoch, and what the manifest may tell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dicom_assets.deidentification.profile import Profile, parse_profile
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study
-from dicom_assets.steps.manifests import commit
+from dicom_assets.steps.manifests import StageOutcome, commit
 from dicom_assets.steps.ports import StageFolder
 from dicom_assets.study import Stage
 from dicom_assets_tests.deidentification.builders import SECRET, an_instance
@@ -34,7 +34,7 @@ PLAIN = parse_profile(f"name: plain\nversion: '1'\noptions: [{Option.RETAIN_MODI
 
 
 class Bench:
-    """De-identifies studies given by the study dates of their instances."""
+    """De-identifies studies of one patient, given by the study dates of their instances."""
 
     def __init__(self, folder: Path, identity_db: IdentityDatabase | DryRunIdentityDatabase) -> None:
         self.identity_db = identity_db
@@ -42,7 +42,11 @@ class Bench:
         self._studies = 0
 
     def study_dates(self, *dates: str, profile: Profile = COUNTED, noted: bool = True) -> list[str]:
-        """What became of the study dates of a new study of the one patient; `noted` as pulling does today."""
+        """What became of the study dates of a new study; `noted` as pulling does today."""
+        folder = self.deidentify(*dates, profile=profile, noted=noted).folder
+        return [_study_date(folder, instance["file"]) for instance in folder.manifest()["instances"]]
+
+    def deidentify(self, *dates: str, profile: Profile, noted: bool = True) -> StageOutcome:
         self._studies += 1
         study_uid = f"1.2.{self._studies}"
         key = self.identity_db.study_key(study_uid)
@@ -59,7 +63,7 @@ class Bench:
         pulled = commit(draft, key, Stage.PULLED, inputs={}, facts={}, content={"instances": entries})
         settings = DeidentificationSettings(profile, SECRET, "2.25", frozenset({"CT"}))
         with ThreadPoolExecutor(1) as executor:
-            outcome = deidentify_study(
+            return deidentify_study(
                 key,
                 pulled,
                 settings=settings,
@@ -70,8 +74,6 @@ class Bench:
                 refresh=False,
                 progress=lambda _done, _total: None,
             )
-        names = [instance["file"] for instance in outcome.folder.manifest()["instances"]]
-        return [_study_date(outcome.folder, name) for name in names]
 
 
 def _study_date(folder: StageFolder, name: str) -> str:
@@ -111,3 +113,12 @@ def test_a_new_patient_without_a_noted_date_is_refused_and_a_known_one_is_not(be
 
 def test_without_an_epoch_no_date_is_needed(bench: Bench) -> None:
     assert bench.study_dates("some day", profile=PLAIN, noted=False) == [""]
+
+
+def test_facts_show_no_original_uid_though_uids_are_retained(bench: Bench) -> None:
+    retaining = parse_profile(f"name: uids\nversion: '1'\noptions: [{Option.RETAIN_UIDS}]\n", "p.yaml")
+    new = bench.deidentify("20240301", profile=PLAIN)
+    retained = bench.deidentify("20240301", profile=retaining)
+    assert str(new.facts["study_instance_uid"]).startswith("2.25.")
+    assert retained.facts["study_instance_uid"] == ""
+    assert retained.folder.manifest()["instances"][0]["study_instance_uid"] == "1.2.2"
