@@ -2,6 +2,7 @@
 
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.epoch import EpochRequest
+from dicom_assets.deidentification.explain import Explanation, explain_instance
 from dicom_assets.deidentification.identity import read_identity
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import (
@@ -10,17 +11,20 @@ from dicom_assets.deidentification.outcome import (
     Quarantined,
     UnreadableInstanceError,
 )
-from dicom_assets.deidentification.profile import Profile, load_profile, shipped_profile
+from dicom_assets.deidentification.profile import Profile, find_profile, load_profile, shipped_profile
 
 __all__ = [
     "Deidentified",
     "EpochRequest",
+    "Explanation",
     "InstanceIdentity",
     "Profile",
     "Quarantined",
     "UidReplacer",
     "UnreadableInstanceError",
     "deidentify_instance",
+    "explain_instance",
+    "find_profile",
     "load_profile",
     "read_identity",
     "shipped_profile",

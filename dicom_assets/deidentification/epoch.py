@@ -7,8 +7,10 @@ epoch, and a patient who was known before a profile asked for an epoch keeps the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Self
 
 from dicom_assets.deidentification.dates import first_days
 from dicom_assets.deidentification.encoded import DataSet
@@ -31,6 +33,13 @@ class EpochRequest:
 
     epoch: date
     earliest: date | None = field(repr=False)
+
+    @classmethod
+    def among(cls, epoch: date | None, noted: Iterable[str]) -> Self | None:
+        """The request for a study whose instances noted these earliest dates, empty for none; None without an epoch."""
+        if epoch is None:
+            return None
+        return cls(epoch, min((date.fromisoformat(text) for text in noted if text), default=None))
 
     def offset_days(self) -> int:
         """The offset that moves the earliest date onto the epoch, in days.

@@ -25,7 +25,7 @@ from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets_tests.deidentification.builders import (
     SECRET,
-    a_data_set,
+    an_image,
     an_instance,
     as_file,
     deidentified_bytes,
@@ -145,8 +145,7 @@ def encoded(row: Row, value: bytes, *, implicitly: bool = False, vr: str = "") -
 
 
 IN_EXPLICIT_VR = an_instance()
-IN_IMPLICIT_VR = as_file(Dataset(), ImplicitVRLittleEndian)
-NEEDED = tuple(implicit(element.tag, element.value.encode()) for element in a_data_set())
+IN_IMPLICIT_VR = as_file(an_image(), ImplicitVRLittleEndian)
 
 
 def explicit_file(element: bytes) -> bytes:
@@ -156,8 +155,14 @@ def explicit_file(element: bytes) -> bytes:
 
 def implicit_file(element: bytes) -> bytes:
     """The same in implicit VR little endian."""
-    by_tag = {struct.unpack_from("<HH", each): each for each in (*NEEDED, element)}
-    return IN_IMPLICIT_VR + b"".join(by_tag[tag] for tag in sorted(by_tag))
+    start = 144 + struct.unpack_from("<L", IN_IMPLICIT_VR, 140)[0]
+    head, body = IN_IMPLICIT_VR[:start], IN_IMPLICIT_VR[start:]
+    by_tag = {}
+    while body:
+        size = 8 + struct.unpack_from("<L", body, 4)[0]
+        by_tag[struct.unpack_from("<HH", body)], body = body[:size], body[size:]
+    by_tag[struct.unpack_from("<HH", element)] = element
+    return head + b"".join(by_tag[tag] for tag in sorted(by_tag))
 
 
 def assert_came_out(element: Element | None, row: Row, expected: Expected) -> None:
@@ -181,7 +186,7 @@ def test_row_at_top_level(option: Option, row: Row) -> None:
     expected = EXPECTED[option](row)
     written = deidentified_bytes(explicit_file(encoded(row, expected.goes_in)), profile=profile_of(option))
     if expected.comes_out is None:
-        assert_action_was_taken(again(written), row)
+        assert_action_was_taken(again(written), row, in_ct=True)
     else:
         assert_came_out(read_back(written).elements.get(tag_of(row)), row, expected)
 
@@ -226,7 +231,7 @@ def test_a_value_of_no_form_of_its_vr_gets_the_action_of_the_basic_profile(optio
     for vr in (row.vr, "UN", "LO"):
         written = deidentified_bytes(explicit_file(explicit(tag_of(row), vr, SENTINEL)), profile=profile_of(option))
         assert SENTINEL not in written
-        assert_action_was_taken(again(written), row)
+        assert_action_was_taken(again(written), row, in_ct=True)
 
 
 @cases
