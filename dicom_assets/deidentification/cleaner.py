@@ -8,7 +8,9 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.graphics import Graphics
 from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
@@ -35,9 +37,11 @@ class Place:
 class Cleaner:
     """The rules at work on one instance. `originals` collects the UIDs that were replaced."""
 
-    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer) -> None:
-        """Clean for `subject` by `rules`."""
+    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer, *, little: bool = True) -> None:
+        """Clean for `subject` by `rules`; `little` tells the byte order of numbers."""
         self._rules = rules
+        self.little = little
+        self._graphics = Graphics(rules.profile.graphics, little=little)
         self._subject = subject
         self._uids = uids
         self.originals: set[str] = set()
@@ -48,6 +52,15 @@ class Cleaner:
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
         return cleaned
+
+    @property
+    def rules(self) -> RuleBook:
+        """Which rule applies to which attribute."""
+        return self._rules
+
+    def apply(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What a rule that was found elsewhere leaves of an element of `original`."""
+        return self._carry_out(rule.action, rule, element, original, place)
 
     def data_set(self, original: DataSet, place: Place) -> DataSet:
         """What may leave of the data set at a place."""
@@ -72,7 +85,7 @@ class Cleaner:
         action: Action,
         rule: Rule,
         element: Element,
-        original: DataSet,  # noqa: ARG002 - private elements need the block's creator
+        original: DataSet,
         place: Place,
     ) -> Element | None:
         match action:
@@ -96,6 +109,10 @@ class Cleaner:
                 return None if terms is None else Element(element.tag, "CS", terms)
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
+            case Action.CONTENT:
+                return self._dummy(element, place) if place.dummied else clean_content(element, place, self)
+            case Action.GRAPHICS:
+                return self._graphics.clean(element, original, place, self)
         raise ConfigurationError(f"the engine does not carry out the action {action}")
 
     def replace_uid(self, uid: str) -> str:

@@ -110,7 +110,7 @@ def _deidentify(
     refuse_by_rules(original, profile.quarantine, allowed_modalities)
     found = collect_identifiers(original)
     _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)
+    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids, little=part10.encoding.little)
     cleaned = cleaner.clean(original)
     write_method(cleaned, profile, original)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)

@@ -10,16 +10,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.content_table import content_table
+from dicom_assets.deidentification.graphics import Annotations, Curves, GraphicsRules, Overlays
 from dicom_assets.deidentification.options import SUPPORTED, Option
-from dicom_assets.deidentification.overrides import Override
+from dicom_assets.deidentification.overrides import ANYWHERE, Override
 from dicom_assets.deidentification.profile_fields import Fields
-from dicom_assets.deidentification.profile_overrides import parse_override
+from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
 ENGINE_VERSION = "2"
 """Goes up with every change of what is written for the same input and profile."""
 
+OVERLAY_DATA = 0x60003000
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}")
 
@@ -49,6 +52,7 @@ class Profile:
     options: frozenset[Option] = frozenset()
     unlisted: Action = Action.KEEP
     overrides: tuple[Override, ...] = ()
+    graphics: GraphicsRules = field(default_factory=GraphicsRules)
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
     fingerprint: str = field(init=False, default="")
 
@@ -67,7 +71,8 @@ class Profile:
     @property
     def accepted_risks(self) -> tuple[Override, ...]:
         """The overrides for which a person took the risk of keeping what the table would not."""
-        return tuple(override for override in self.overrides if override.accepted_risk)
+        overlays = Override(ANYWHERE, OVERLAY_DATA, Action.KEEP, accepted_risk=self.graphics.accepted_risk)
+        return tuple(override for override in (*self.overrides, overlays) if override.accepted_risk)
 
 
 def _fingerprint(profile: Profile) -> str:
@@ -78,6 +83,7 @@ def _fingerprint(profile: Profile) -> str:
         "engine": ENGINE_VERSION,
         "edition": table.edition,
         "table": table.digest,
+        "content_table": content_table().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -115,11 +121,13 @@ def parse_profile(content: str, file: str) -> Profile:
     """
     fields = Fields.parse(content, file)
     name_form = "1 to 16 letters, digits, dots, dashes or underscores"
+    options = _options(fields)
     profile = Profile(
         name=fields.text("name", _NAME, name_form),
         version=fields.text("version", _NAME, name_form),
-        options=_options(fields),
+        options=options,
         unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
+        graphics=_graphics(fields, options),
         quarantine=_quarantine(fields),
     )
     overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
@@ -138,6 +146,30 @@ def _options(fields: Fields) -> frozenset[Option]:
             raise fields.error("options", f'"{option}" is not supported yet', node)
         found.add(option)
     return frozenset(found)
+
+
+def _graphics(fields: Fields, options: frozenset[Option]) -> GraphicsRules:
+    inner = fields.section("graphics")
+    if inner is None:
+        return GraphicsRules()
+    if Option.CLEAN_GRAPHICS not in options:
+        raise fields.error("graphics", f'says how "{Option.CLEAN_GRAPHICS}" is done, which options does not name')
+    overlays = Overlays(inner.choice("overlays", tuple(Overlays), Overlays.REMOVE))
+    risk = accepted_risk(inner) if overlays is Overlays.KEEP_ALL else ""
+    if overlays is Overlays.KEEP_ALL and not risk:
+        raise inner.error(
+            "overlays",
+            "keep_all keeps overlays that may hold writing, unseen: "
+            "say why in i_accept_the_risk, which goes into the audit trail, or keep_regions",
+        )
+    rules = GraphicsRules(
+        overlays=overlays,
+        curves=Curves(inner.choice("curves", tuple(Curves), Curves.REMOVE)),
+        annotations=Annotations(inner.choice("annotations", tuple(Annotations), Annotations.REMOVE_TEXT)),
+        accepted_risk=risk,
+    )
+    inner.refuse_others()
+    return rules
 
 
 def _quarantine(fields: Fields) -> QuarantineRules:
