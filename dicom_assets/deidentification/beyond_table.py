@@ -17,6 +17,13 @@ CONTENT = frozenset(
 )
 """More sequences that hold content items (PS3.3 10.2) or name one."""
 
+CONTENT_TEXTS = frozenset(
+    {
+        0x0040A492,  # Completion Flag Description
+    }
+)
+"""Texts beside content items."""
+
 GRAPHICS = frozenset(
     {
         0x00181600,  # Shutter Shape, which may be an overlay's
@@ -31,3 +38,11 @@ GRAPHICS_TEXTS: dict[int, Action] = {
     0x00700289: Action.REMOVE,  # Tick Label
 }
 """Texts beside graphics."""
+
+PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
+"""What the SOP Class UIDs of presentation states begin with."""
+STATE_TEXTS: dict[int, Action] = {
+    0x00700080: Action.DUMMY,  # Content Label
+    0x00700081: Action.EMPTY,  # Content Description
+}
+"""Texts that whoever drew a presentation state gave it."""

@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
-from dicom_assets.deidentification.beyond_table import CONTENT, GRAPHICS, GRAPHICS_TEXTS
+from dicom_assets.deidentification.beyond_table import (
+    CONTENT,
+    CONTENT_TEXTS,
+    GRAPHICS,
+    GRAPHICS_TEXTS,
+    PRESENTATION_STATES,
+    STATE_TEXTS,
+)
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
@@ -191,10 +198,15 @@ class RuleBook:
         options = self._profile.options
         if tag in CONTENT and Option.CLEAN_STRUCTURED_CONTENT in options:
             return Rule(Action.CONTENT, "E.3.4", option=Option.CLEAN_STRUCTURED_CONTENT)
+        if tag in CONTENT_TEXTS and Option.CLEAN_STRUCTURED_CONTENT in options:
+            return Rule(Action.REMOVE, "E.3.4 text", option=Option.CLEAN_STRUCTURED_CONTENT)
         if Option.CLEAN_GRAPHICS not in options:
             return None
-        if tag in GRAPHICS_TEXTS:
-            return Rule(GRAPHICS_TEXTS[tag], "E.3.3 text", option=Option.CLEAN_GRAPHICS)
+        texts = GRAPHICS_TEXTS
+        if self._sop_class_uid.startswith(PRESENTATION_STATES):
+            texts = texts | STATE_TEXTS
+        if tag in texts:
+            return Rule(texts[tag], "E.3.3 text", option=Option.CLEAN_GRAPHICS)
         if tag in GRAPHICS or 0x6000 <= tag >> 16 <= 0x60FF:
             return Rule(Action.GRAPHICS, "E.3.3", option=Option.CLEAN_GRAPHICS)
         return None
