@@ -31,6 +31,7 @@ BITS_ALLOCATED, BIT_POSITION, ACTIVATION_LAYER, OVERLAY_DATA = 0x0100, 0x0102, 0
 _OVERLAY = frozenset(
     {ROWS, COLUMNS, FRAMES, TYPE, 0x0050, 0x0051, BITS_ALLOCATED, BIT_POSITION, 0x1301, 0x1302, 0x1303, OVERLAY_DATA}
 )
+LONGEST_NUMBER = 16
 _SUBTYPES = frozenset({b"USER", b"AUTOMATED", b"ACTIVE IMAGE AREA"})
 
 DIMENSIONS, POINTS, CURVE_TYPE, REPRESENTATION, CURVE_DATA = 0x0005, 0x0010, 0x0020, 0x0103, 0x3000
@@ -199,5 +200,8 @@ class Graphics:
 
 
 def _number(element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:
+    # Besides the data no number of these groups is longer than a DS, and what is longer is no number.
     same_vr = element.vr in {"", "UN", *known_vr(element.tag).split(" or ")}
-    return cleaner.apply(Rule(Action.KEEP, "E.3.3"), element, original, place) if same_vr else None
+    if not same_vr or (element.tag & 0xFFFF != OVERLAY_DATA and len(element.value) > LONGEST_NUMBER):
+        return None
+    return cleaner.apply(Rule(Action.KEEP, "E.3.3"), element, original, place)

@@ -111,12 +111,15 @@ def _preparation(item: DataSet, place: Place, cleaner: Cleaner) -> DataSet | Non
 
 def clean_item(item: DataSet, place: Place, cleaner: Cleaner) -> DataSet | None:
     """What may leave of one content item, without the items below it; None where it goes, and they with it."""
+    if _unknown_term(item, RELATIONSHIP_TYPE):
+        return None
     if REFERENCED_ITEM in item.elements and VALUE_TYPE not in item.elements:
-        return _only(item, frozenset({RELATIONSHIP_TYPE, REFERENCED_ITEM}), place, cleaner)
+        cleaned = _only(item, frozenset({RELATIONSHIP_TYPE, REFERENCED_ITEM}), place, cleaner)
+        return cleaned if REFERENCED_ITEM in cleaned.elements else None
     value_type = value_type_of(item, annotation=place.path[-1] != CONTENT_SEQUENCE)
     name = item.elements.get(CONCEPT_NAME)
     concept = concept_of(name.items if name is not None else None)
-    if value_type is None or _unknown_term(item, RELATIONSHIP_TYPE):
+    if value_type is None:
         return None
     rule = content_rule(concept.code, concept.scheme, value_type, cleaner.rules.profile)
     if rule.action is Action.REMOVE:

@@ -191,6 +191,15 @@ def test_reference_and_evidence_name_the_same_image() -> None:
     assert referenced == series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
 
 
+@pytest.mark.parametrize("name", REPORTS)
+def test_doing_it_again_changes_nothing_but_uids(name: str) -> None:
+    once = cleaned_bytes(as_file(REPORTS[name]))
+    first, second = cleaned(as_file(REPORTS[name])), cleaned(once)
+    for ds in (first, second):
+        ds.walk(lambda parent, element: parent.__delitem__(element.tag) if element.VR == "UI" else None)
+    assert first.to_json_dict() == second.to_json_dict()
+
+
 CORPUS = [file for file in corpus_files() if file.modality in {"SR", "ECG", "ANN"}]
 
 

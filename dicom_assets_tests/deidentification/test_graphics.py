@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -142,6 +146,25 @@ def test_overlay_subtype_that_is_no_term_goes() -> None:
     profile = cleaning_graphics(overlays=Overlays.KEEP_REGIONS)
     assert 0x60000045 not in deidentified(file, profile=profile)
     assert SENTINEL.encode() not in deidentified_bytes(file, profile=profile)
+
+
+@pytest.mark.parametrize("name", ["MR-SIEMENS-DICOM-WithOverlays.dcm", "examples_overlay.dcm"])
+def test_overlay_of_a_real_image_can_still_be_drawn(name: str) -> None:
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip("not among the files that come with pydicom")
+    file = Path(str(path)).read_bytes()
+    before = pydicom.dcmread(io.BytesIO(file))
+    after = deidentified(file, profile=cleaning_graphics(overlays=Overlays.KEEP_ALL))
+    assert groups(after) == groups(before) != set()
+    for group in groups(after):
+        assert (after.overlay_array(group) == before.overlay_array(group)).all()
+
+
+def test_long_value_in_the_place_of_a_number_goes() -> None:
+    image = with_graphics(an_image(), an_overlay(), {0x60000051: ("US", [0x5851] * 9)})
+    profile = cleaning_graphics(overlays=Overlays.KEEP_REGIONS)
+    assert 0x60000051 not in deidentified(as_file(image, ImplicitVRLittleEndian), profile=profile)
 
 
 def test_overlay_in_a_sequence_goes() -> None:

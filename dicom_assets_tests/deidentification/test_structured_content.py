@@ -263,6 +263,14 @@ def test_reference_to_an_item_that_is_gone_goes(position: tuple[int, ...]) -> No
     assert "ContentSequence" not in cleaned(as_file(report)).ContentSequence[1]
 
 
+def test_reference_that_is_no_position_goes() -> None:
+    odd, alien = a_by_reference_item(1, 1), a_by_reference_item(1, 1, relationship="SENTINEL")
+    odd.add_new(0x0040DB73, "OB", b"12345678ab")
+    report = a_report(an_item("NUM", UNLISTED, odd, alien, a_by_reference_item(1)))
+    (kept,) = cleaned(as_file(report)).ContentSequence[0].ContentSequence
+    assert kept.ReferencedContentItemIdentifier == 1
+
+
 def test_coordinates_without_their_image_go_and_what_refers_to_them() -> None:
     image = an_item("IMAGE", ("121080", "DCM", "Best illustration"), relationship="SELECTED FROM")
     report = a_report(
