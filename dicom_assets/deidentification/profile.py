@@ -12,8 +12,9 @@ from pathlib import Path
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.content_table import content_table
 from dicom_assets.deidentification.graphics import Annotations, Curves, GraphicsRules, Overlays
+from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import SUPPORTED, Option
-from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile_fields import Fields
 from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
 from dicom_assets.deidentification.table import confidentiality_table
@@ -22,7 +23,6 @@ from dicom_assets.errors import ProfileError
 ENGINE_VERSION = "2"
 """Goes up with every change of what is written for the same input and profile."""
 
-OVERLAY_DATA = 0x60003000
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}")
 
@@ -43,7 +43,8 @@ class QuarantineRules:
 class Profile:
     """A profile that was read and can be carried out.
 
-    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine and table.
+    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine, table and
+    the Types of attributes.
     Profiles of one fingerprint are equal.
     """
 
@@ -69,10 +70,11 @@ class Profile:
         return hash(self.fingerprint)
 
     @property
-    def accepted_risks(self) -> tuple[Override, ...]:
-        """The overrides for which a person took the risk of keeping what the table would not."""
-        overlays = Override(ANYWHERE, OVERLAY_DATA, Action.KEEP, accepted_risk=self.graphics.accepted_risk)
-        return tuple(override for override in (*self.overrides, overlays) if override.accepted_risk)
+    def accepted_risks(self) -> dict[str, str]:
+        """What is kept beyond the table and the options, and the reason that a person gave for it."""
+        overlays = {f"graphics.overlays {self.graphics.overlays}": self.graphics.accepted_risk}
+        risks = {str(override): override.accepted_risk for override in self.overrides} | overlays
+        return {what: reason for what, reason in risks.items() if reason}
 
 
 def _fingerprint(profile: Profile) -> str:
@@ -84,8 +86,18 @@ def _fingerprint(profile: Profile) -> str:
         "edition": table.edition,
         "table": table.digest,
         "content_table": content_table().digest,
+        "types": iod_types().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def find_profile(name: str) -> Profile:
+    """A YAML file's profile where `name` ends in .yaml or .yml, else the one of that name that comes with the package.
+
+    Raises:
+        ProfileError: names file, line and field.
+    """
+    return load_profile(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_profile(name)
 
 
 def load_profile(path: Path) -> Profile:

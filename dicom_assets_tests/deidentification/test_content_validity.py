@@ -258,7 +258,8 @@ def items(draw: st.DrawFn, depth: int = 3) -> Dataset:
 def test_no_sentinel_is_left_of_any_tree_and_no_reference_dangles(
     content: list[Dataset], keyword: str, encoding: str
 ) -> None:
-    file = as_file(a_report(**{"ContentSequence": None, keyword: content}), encoding)
+    report = a_report(an_item("CONTAINER"), **{keyword: content})
+    file = as_file(report, encoding)
     written = cleaned_bytes(file)
     for sentinel in (SENTINEL, ORIGINAL_UID, "20370911", "235911"):
         assert sentinel.encode() not in written

@@ -15,7 +15,7 @@ from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets_tests.deidentification.builders import (
-    a_data_set,
+    an_image,
     as_file,
     deidentified,
     explicit,
@@ -334,7 +334,7 @@ def test_annotation_of_a_waveform_goes_by_its_value() -> None:
     bare.TemporalRangeType, bare.ReferencedSamplePositions = "POINT", 3816
     code.ConceptCodeSequence = [a_code(SENTINEL, "99LOCAL", SENTINEL)]
     number.NumericValue, number.MeasurementUnitsCodeSequence = "12.5", [a_code("mm", "UCUM", "mm")]
-    file = as_file(a_data_set(WaveformAnnotationSequence=[text, code, number, bare]))
+    file = as_file(an_image(WaveformAnnotationSequence=[text, code, number, bare]))
     first, second, third, fourth = cleaned(file).WaveformAnnotationSequence
     assert (first.UnformattedTextValue, first.AnnotationGroupNumber) == ("DUMMY", 7)
     assert second.ConceptCodeSequence[0].CodeValue == "DUMMY"
@@ -344,7 +344,7 @@ def test_annotation_of_a_waveform_goes_by_its_value() -> None:
 
 def test_acquisition_context_may_become_empty() -> None:
     context = an_item("TEXT", REMOVED, relationship="")
-    ds = cleaned(as_file(a_data_set(AcquisitionContextSequence=[context])))
+    ds = cleaned(as_file(an_image(AcquisitionContextSequence=[context])))
     assert list(ds.AcquisitionContextSequence) == []
 
 
@@ -355,7 +355,7 @@ def test_steps_of_a_preparation_are_cleaned_and_empty_ones_go() -> None:
     steps.SpecimenPreparationStepContentItemSequence = [parent, processing]
     removed.SpecimenPreparationStepContentItemSequence = [an_item("TEXT", ("121041", "DCM", "Specimen Identifier"))]
     specimen.SpecimenPreparationSequence = [steps, removed]
-    file = as_file(a_data_set(SpecimenDescriptionSequence=[specimen]))
+    file = as_file(an_image(SpecimenDescriptionSequence=[specimen]))
     (kept,) = cleaned(file).SpecimenDescriptionSequence[0].SpecimenPreparationSequence
     first, second = kept.SpecimenPreparationStepContentItemSequence
     assert (first.TextValue, second) == ("DUMMY", processing)
