@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action
-from dicom_assets.deidentification.codes import clean_codes, concept_of, dummy_code
+from dicom_assets.deidentification.codes import Concept, clean_codes, concept_of, dummy_code
 from dicom_assets.deidentification.content_ages import cap_age
 from dicom_assets.deidentification.content_rules import DATES, NO_VALUE, REFERENCES, content_rule
 from dicom_assets.deidentification.content_tree import CONTENT_SEQUENCE, REFERENCED_ITEM, ContentTree
@@ -20,6 +20,7 @@ from dicom_assets.deidentification.values import dummy_value, is_structural
 
 if TYPE_CHECKING:
     from dicom_assets.deidentification.cleaner import Cleaner, Place
+    from dicom_assets.deidentification.profile import Profile
 
 CONCEPT_NAME = 0x0040A043
 PREPARATION, PREPARATION_STEPS = 0x00400610, 0x00400612
@@ -111,19 +112,12 @@ def _preparation(item: DataSet, place: Place, cleaner: Cleaner) -> DataSet | Non
 
 def clean_item(item: DataSet, place: Place, cleaner: Cleaner) -> DataSet | None:
     """What may leave of one content item, without the items below it; None where it goes, and they with it."""
-    if _unknown_term(item, RELATIONSHIP_TYPE):
-        return None
-    if REFERENCED_ITEM in item.elements and VALUE_TYPE not in item.elements:
-        cleaned = _only(item, frozenset({RELATIONSHIP_TYPE, REFERENCED_ITEM}), place, cleaner)
-        return cleaned if REFERENCED_ITEM in cleaned.elements else None
-    value_type = value_type_of(item, annotation=place.path[-1] != CONTENT_SEQUENCE)
-    name = item.elements.get(CONCEPT_NAME)
-    concept = concept_of(name.items if name is not None else None)
-    if value_type is None:
-        return None
-    rule = content_rule(concept.code, concept.scheme, value_type, cleaner.rules.profile)
+    value_type, concept, rule = item_rule(item, place, cleaner.rules.profile)
     if rule.action is Action.REMOVE:
         return None
+    if _is_by_reference(item):
+        cleaned = _only(item, frozenset({RELATIONSHIP_TYPE, REFERENCED_ITEM}), place, cleaner)
+        return cleaned if REFERENCED_ITEM in cleaned.elements else None
     wanted = _ON_ANY_ITEM | _IN_TIME | _ON_TYPE.get(value_type, frozenset()) | {*VALUES.get(value_type, ())}
     cleaned = DataSet(undefined=item.undefined)
     for element in item.elements.values():
@@ -133,6 +127,24 @@ def clean_item(item: DataSet, place: Place, cleaner: Cleaner) -> DataSet | None:
         elif element.tag in VALUES.get(value_type, ()):
             return None  # an item without its value is none
     return cap_age(cleaned, concept, little=cleaner.little) if value_type == "NUM" else cleaned
+
+
+def item_rule(item: DataSet, place: Place, profile: Profile) -> tuple[str, Concept, Rule]:
+    """The value type and concept name of an item of the sequence at `place`, and the rule for it."""
+    if RELATIONSHIP_TYPE in item.elements and not is_structural(RELATIONSHIP_TYPE, item.value(RELATIONSHIP_TYPE)):
+        return NO_VALUE, Concept(), Rule(Action.REMOVE, "unknown relationship")
+    if _is_by_reference(item):
+        return NO_VALUE, Concept(), Rule(Action.KEEP, "by-reference item")
+    value_type = value_type_of(item, annotation=place.path[-1] != CONTENT_SEQUENCE)
+    if value_type is None:
+        return NO_VALUE, Concept(), Rule(Action.REMOVE, "unknown value type")
+    name = item.elements.get(CONCEPT_NAME)
+    concept = concept_of(name.items if name is not None else None)
+    return value_type, concept, content_rule(concept.code, concept.scheme, value_type, profile)
+
+
+def _is_by_reference(item: DataSet) -> bool:
+    return REFERENCED_ITEM in item.elements and VALUE_TYPE not in item.elements
 
 
 def value_type_of(item: DataSet, *, annotation: bool) -> str | None:
@@ -236,7 +248,3 @@ def _code_sequence(element: Element, *, name: bool = False) -> Element | None:
         return None
     codes = clean_codes(element.items, name=name)
     return Element(element.tag, "SQ", items=codes, undefined=element.undefined)
-
-
-def _unknown_term(item: DataSet, tag: int) -> bool:
-    return tag in item.elements and not is_structural(tag, item.value(tag))

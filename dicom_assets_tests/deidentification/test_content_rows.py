@@ -117,7 +117,13 @@ def test_item_that_an_option_keeps_is_there(row: ContentRow, option: Option) -> 
 def test_item_that_an_option_cleans_does_not_stay_as_it_came(row: ContentRow, option: Option) -> None:
     if option not in SUPPORTED:
         pytest.skip("cleaning is not carried out yet")
-    assert_nothing_is_left(cleaned_bytes(as_file(a_report(the_item(row), an_item("CONTAINER", None))), option))
+    file = as_file(a_report(the_item(row), an_item("CONTAINER", None)))
+    if row.value_type not in DATES:
+        assert_nothing_is_left(cleaned_bytes(file, option))
+        return
+    shifted = {"DATE": "20370603", "TIME": "235911", "DATETIME": "20370603235911"}  # days move, times of day do not
+    (keyword,) = a_value(row.value_type)
+    assert cleaned(file, option).ContentSequence[0][keyword].value == shifted[row.value_type]
 
 
 def test_cleaning_wins_over_keeping() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
@@ -11,10 +12,14 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.content_rules import content_rule
+from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.explain import explain_instance
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets_tests.deidentification.builders import (
+    SECRET,
+    SUBJECT,
     an_image,
     as_file,
     deidentified,
@@ -380,3 +385,12 @@ def test_basic_profile_does_what_it_did() -> None:
 def test_method_says_that_content_was_cleaned() -> None:
     codes = [item.CodeValue for item in cleaned(as_file(a_report())).DeidentificationMethodCodeSequence]
     assert codes == ["113100", "113103", "113104"]
+
+
+def test_explanation_names_the_rules_of_items() -> None:
+    file = as_file(a_report(an_item("TEXT", REMOVED), an_item("CONTAINER", None, an_item("PNAME", UNLISTED))))
+    told = explain_instance(io.BytesIO(file), cleaning(), SUBJECT, UidReplacer(SECRET))
+    lines = {(line.depth, line.keyword): (line.rule, line.effect) for line in told}
+    assert lines[1, "TextValue"] == ("E.3.4-1 X", "removed")
+    assert lines[2, "PersonName"] == ("unlisted PNAME item", "replaced")
+    assert lines[0, "ContentSequence"] == ("C", "kept, cleaned inside")
