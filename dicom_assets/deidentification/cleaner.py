@@ -117,6 +117,10 @@ class Cleaner:
                 return self._graphics.clean(element, original, place, self)
         raise ConfigurationError(f"the engine does not carry out the action {action}")
 
+    def layer_name(self, name: str) -> str:
+        """What a graphic layer of this name is called."""
+        return self._uids.layer_name(name)
+
     def replace_uid(self, uid: str) -> str:
         """The replacement of a UID, which is remembered as an original."""
         self.originals.add(uid)

@@ -39,6 +39,11 @@ def derive_date_offset_days(secret: bytes, issuer: str, patient_id: str) -> int:
     return -1 - number % MAXIMUM_OFFSET_DAYS
 
 
+def derive_layer_name(secret: bytes, name: str) -> str:
+    """A graphic layer's name in place of `name`: `L` and 10 Crockford base32 characters (50 bits)."""
+    return "L" + _base32(_digest(secret, b"graphic-layer", name), 10)
+
+
 def derive_uid(secret: bytes, root: str, uid: str) -> str:
     """A UID of at most 64 characters that stands for `uid`: `2.25.` and 128 bits, or decimal digits under `root`."""
     digest = hmac.digest(check_secret(secret), b"uid\0" + uid.encode("utf-8", "surrogateescape"), hashlib.sha256)
@@ -101,6 +106,10 @@ class UidReplacer:
             replacement = derive_uid(self._secret, self._root, original)
         self.seen[original] = replacement
         return replacement
+
+    def layer_name(self, name: str) -> str:
+        """The one name that a graphic layer of this name gets."""
+        return derive_layer_name(self._secret, name)
 
     def __repr__(self) -> str:
         """Counts only."""

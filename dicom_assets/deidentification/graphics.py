@@ -87,13 +87,12 @@ _OVERLAY_TYPES: dict[Overlays, frozenset[bytes]] = {
 
 
 class Graphics:
-    """The graphics of one instance. Layers get new names, the same name the same one."""
+    """The graphics of one instance."""
 
     def __init__(self, rules: GraphicsRules, *, little: bool) -> None:
         """Clean by `rules`; `little` tells the byte order of numbers."""
         self._rules = rules
         self._little = little
-        self._layers: dict[bytes, bytes] = {}
 
     def clean(self, element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:
         """What may leave of an element that is about graphics.
@@ -108,7 +107,7 @@ class Graphics:
             removed = self._rules.annotations is Annotations.REMOVE
             return None if removed else clean_annotations(element, place, cleaner)
         if tag == LAYER:
-            return self._layer(element)
+            return _layer(element, cleaner)
         if tag in {SHUTTER_SHAPE, SHUTTER_OVERLAY_GROUP}:
             return self._shutter(element, original)
         if place.path or element.items is not None:
@@ -124,7 +123,7 @@ class Graphics:
         if not self._plane_stays(original, group):
             return None
         if number == ACTIVATION_LAYER:
-            return self._layer(element)
+            return _layer(element, cleaner)
         if number == SUBTYPE:
             return element if bytes(element.value).strip(b" \0") in _SUBTYPES else None
         return _number(element, original, place, cleaner) if number in _OVERLAY else None
@@ -178,11 +177,6 @@ class Graphics:
         dimensions, points, kind = (self._unsigned(original, group | n) for n in (DIMENSIONS, POINTS, REPRESENTATION))
         return 0 < len(data.value) <= dimensions * points * _BYTES_PER_NUMBER.get(kind, 0) + 1
 
-    def _layer(self, element: Element) -> Element:
-        name = bytes(element.value).strip(b" \0")
-        ours = self._layers.setdefault(name, b"LAYER%d" % (len(self._layers) + 1)) if name else b""
-        return Element(element.tag, "CS", ours, ours=True)
-
     def _shutter(self, element: Element, original: DataSet) -> Element | None:
         # A bitmap shutter is an overlay; without it there is nothing to shut.
         group = self._unsigned(original, SHUTTER_OVERLAY_GROUP) << 16
@@ -197,6 +191,12 @@ class Graphics:
     def _unsigned(self, data_set: DataSet, tag: int) -> int:
         value = data_set.value(tag)
         return int.from_bytes(value, "little" if self._little else "big") if len(value) == 2 else 0
+
+
+def _layer(element: Element, cleaner: Cleaner) -> Element:
+    # Whoever drew gave the layer its name; what refers to the layer gets the same new one.
+    name = bytes(element.value).strip(b" \0").decode("latin-1")
+    return Element(element.tag, "CS", cleaner.layer_name(name).encode("ascii") if name else b"", ours=True)
 
 
 def _number(element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:

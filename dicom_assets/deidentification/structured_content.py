@@ -15,7 +15,7 @@ from dicom_assets.deidentification.content_rules import DATES, NO_VALUE, REFEREN
 from dicom_assets.deidentification.content_tree import CONTENT_SEQUENCE, REFERENCED_ITEM, ContentTree
 from dicom_assets.deidentification.dictionary import known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.rules import Rule
+from dicom_assets.deidentification.rules import SPECIFIC_CHARACTER_SET, Rule
 from dicom_assets.deidentification.values import dummy_value, is_structural
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ _NUMBERS = frozenset(
         0x00700022,  # Graphic Data
     }
 )
-_RULED = frozenset({0x00081199, 0x0040A032, 0x0040A033, 0x0040A13A, 0x0040A171, 0x30060024, 0x0070031A})
-"""Attributes of an item whose own rules are the right ones: references, dates and UIDs of observations."""
+_RULED = frozenset(
+    {0x00081199, 0x0040A032, 0x0040A033, 0x0040A13A, 0x0040A171, 0x30060024, 0x0070031A, SPECIFIC_CHARACTER_SET}
+)
+"""Attributes of an item whose own rules are the right ones: references, dates and UIDs of observations, charset."""
 _TERMS: dict[int, frozenset[bytes]] = {
     0x0040A130: frozenset({b"POINT", b"MULTIPOINT", b"SEGMENT", b"MULTISEGMENT", b"BEGIN", b"END"}),
     0x00480301: frozenset({b"FRAME", b"VOLUME"}),
@@ -72,7 +74,9 @@ _TERMS: dict[int, frozenset[bytes]] = {
 }
 """The defined terms of Temporal Range Type, Pixel Origin Interpretation and Graphic Type."""
 
-_ON_ANY_ITEM = frozenset({RELATIONSHIP_TYPE, VALUE_TYPE, CONCEPT_NAME, TEMPLATE, 0x0040A032, 0x0040A033, 0x0040A171})
+_ON_ANY_ITEM = frozenset(
+    {RELATIONSHIP_TYPE, VALUE_TYPE, CONCEPT_NAME, TEMPLATE, 0x0040A032, 0x0040A033, 0x0040A171, SPECIFIC_CHARACTER_SET}
+)
 _IN_TIME = frozenset({0x0040A0B0, 0x0040A130, 0x0040A132, 0x0040A136, 0x0040A138, 0x0040A13A, 0x0040A180})
 _ON_TYPE: dict[str, frozenset[int]] = {
     "CONTAINER": frozenset({0x0040A050}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -282,8 +283,10 @@ def test_graphic_objects_stay_and_text_goes() -> None:
 
 def test_layers_get_new_names_that_still_fit() -> None:
     ds = cleaned_state()
-    assert [layer.GraphicLayer for layer in ds.GraphicLayerSequence] == ["LAYER1", "LAYER2"]
-    assert ds.GraphicAnnotationSequence[0].GraphicLayer == "LAYER1"
+    first, second = (layer.GraphicLayer for layer in ds.GraphicLayerSequence)
+    assert re.fullmatch(r"L[0-9A-Z]{10}", first)
+    assert first != second
+    assert ds.GraphicAnnotationSequence[0].GraphicLayer == first
     assert not any("GraphicLayerDescription" in layer for layer in ds.GraphicLayerSequence)
 
 
@@ -341,7 +344,7 @@ def test_activation_layer_gets_the_layers_new_name() -> None:
     ds = with_graphics(a_presentation_state(), {**an_overlay(), 0x60001001: ("CS", "OTHER")})
     profile = cleaning_graphics(overlays=Overlays.KEEP_REGIONS)
     written = deidentified(as_file(ds), profile=profile, allowed_modalities=MODALITIES)
-    assert written[0x60001001].value == "LAYER2"
+    assert written[0x60001001].value == written.GraphicLayerSequence[1].GraphicLayer
 
 
 def test_icon_goes() -> None:

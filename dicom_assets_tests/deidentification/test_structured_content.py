@@ -216,6 +216,13 @@ def test_item_keeps_the_template_of_the_standard_and_no_other() -> None:
     assert "ContentTemplateSequence" not in second
 
 
+def test_item_keeps_its_character_set() -> None:
+    item = an_item(
+        "CODE", UNLISTED, ConceptCodeSequence=[a_code("1", "SCT", "Käse")], SpecificCharacterSet="ISO_IR 192"
+    )
+    assert written_item(item).ConceptCodeSequence[0].CodeMeaning == "Käse"
+
+
 def test_observation_of_an_item_follows_its_own_rules() -> None:
     item = an_item("CONTAINER")
     item.ObservationDateTime, item.ObservationUID = "20370911", ORIGINAL_UID
