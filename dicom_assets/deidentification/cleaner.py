@@ -9,9 +9,11 @@ from dicom_assets.deidentification.dates import DATE_VRS, shift
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import concrete_vr, fewest_and_most_values, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.graphics import Graphics
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.retained import has_form, hash_value, told_age
 from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_of, decode, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
@@ -48,9 +50,11 @@ class Cleaner:
     anything at all; `kept` those that an option kept.
     """
 
-    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer) -> None:
-        """Clean for `subject` by `rules`."""
+    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer, *, little: bool = True) -> None:
+        """Clean for `subject` by `rules`; `little` tells the byte order of numbers."""
         self._rules = rules
+        self.little = little
+        self._graphics = Graphics(rules.profile.graphics, little=little)
         self._subject = subject
         self._uids = uids
         self.originals: set[str] = set()
@@ -65,6 +69,15 @@ class Cleaner:
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
         return cleaned
+
+    @property
+    def rules(self) -> RuleBook:
+        """Which rule applies to which attribute."""
+        return self._rules
+
+    def apply(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What a rule that was found elsewhere leaves of an element of `original`."""
+        return self._carry_out(rule.action, rule, element, original, place)
 
     def data_set(self, original: DataSet, place: Place) -> DataSet:
         """What may leave of the data set at a place."""
@@ -116,7 +129,15 @@ class Cleaner:
                 return None if terms is None else Element(element.tag, "CS", terms)
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
+            case Action.CONTENT:
+                return self._dummy(element, place) if place.dummied else clean_content(element, place, self)
+            case Action.GRAPHICS:
+                return self._graphics.clean(element, original, place, self)
         raise ConfigurationError(f"the engine does not carry out the action {action}")
+
+    def layer_name(self, name: str) -> str:
+        """What a graphic layer of this name is called."""
+        return self._uids.hash_text(name)
 
     def replace_uid(self, uid: str) -> str:
         """The replacement of a UID, which is remembered as an original."""

@@ -111,7 +111,7 @@ def _deidentify(
     check_content(original, sop_class_uid)
     found = collect_identifiers(original)
     _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)
+    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids, little=part10.encoding.little)
     cleaned = cleaner.clean(original)
     write_method(cleaned, profile, original)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)

@@ -57,6 +57,8 @@ CODES: dict[Option, str] = {
 
 SUPPORTED: frozenset[Option] = frozenset(
     {
+        Option.CLEAN_GRAPHICS,
+        Option.CLEAN_STRUCTURED_CONTENT,
         Option.RETAIN_FULL_DATES,
         Option.RETAIN_MODIFIED_DATES,
         Option.RETAIN_PATIENT_CHARACTERISTICS,

@@ -11,11 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.content_table import content_table
+from dicom_assets.deidentification.graphics import Annotations, Curves, GraphicsRules, Overlays
 from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import DATE_OPTIONS, SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile_fields import Fields
-from dicom_assets.deidentification.profile_overrides import parse_override
+from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
@@ -54,6 +56,7 @@ class Profile:
     unlisted: Action = Action.KEEP
     epoch: date | None = None
     overrides: tuple[Override, ...] = ()
+    graphics: GraphicsRules = field(default_factory=GraphicsRules)
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
     fingerprint: str = field(init=False, default="")
 
@@ -72,7 +75,9 @@ class Profile:
     @property
     def accepted_risks(self) -> dict[str, str]:
         """What is kept beyond the table and the options, and the reason that a person gave for it."""
-        return {str(override): override.accepted_risk for override in self.overrides if override.accepted_risk}
+        overlays = {f"graphics.overlays {self.graphics.overlays}": self.graphics.accepted_risk}
+        risks = {str(override): override.accepted_risk for override in self.overrides} | overlays
+        return {what: reason for what, reason in risks.items() if reason}
 
 
 def _fingerprint(profile: Profile) -> str:
@@ -84,6 +89,7 @@ def _fingerprint(profile: Profile) -> str:
         "engine": ENGINE_VERSION,
         "edition": table.edition,
         "table": table.digest,
+        "content_table": content_table().digest,
         "types": iod_types().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
@@ -138,6 +144,7 @@ def parse_profile(content: str, file: str) -> Profile:
         options=options,
         epoch=_epoch(fields, options),
         unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
+        graphics=_graphics(fields, options),
         quarantine=_quarantine(fields),
     )
     overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
@@ -172,6 +179,30 @@ def _epoch(fields: Fields, options: frozenset[Option]) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise inner.error("epoch", "is not a day of the calendar") from None
+
+
+def _graphics(fields: Fields, options: frozenset[Option]) -> GraphicsRules:
+    inner = fields.section("graphics")
+    if inner is None:
+        return GraphicsRules()
+    if Option.CLEAN_GRAPHICS not in options:
+        raise fields.error("graphics", f'says how "{Option.CLEAN_GRAPHICS}" is done, which options does not name')
+    overlays = Overlays(inner.choice("overlays", tuple(Overlays), Overlays.REMOVE))
+    risk = accepted_risk(inner) if overlays is Overlays.KEEP_ALL else ""
+    if overlays is Overlays.KEEP_ALL and not risk:
+        raise inner.error(
+            "overlays",
+            "keep_all keeps overlays that may hold writing, unseen: "
+            "say why in i_accept_the_risk, which goes into the audit trail, or keep_regions",
+        )
+    rules = GraphicsRules(
+        overlays=overlays,
+        curves=Curves(inner.choice("curves", tuple(Curves), Curves.REMOVE)),
+        annotations=Annotations(inner.choice("annotations", tuple(Annotations), Annotations.REMOVE_TEXT)),
+        accepted_risk=risk,
+    )
+    inner.refuse_others()
+    return rules
 
 
 def _quarantine(fields: Fields) -> QuarantineRules:

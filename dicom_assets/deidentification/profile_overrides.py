@@ -43,7 +43,7 @@ def parse_override(fields: Fields, before: Profile) -> Override:
     vr = concrete_vr(known_vr(tag))
     if action in _VRS and vr not in _VRS[action]:
         raise fields.error("action", f"{action} does not go with the VR {vr or 'of an unknown attribute'}")
-    override = Override(path, tag, action, _argument(fields, action, vr), _accepted_risk(fields))
+    override = Override(path, tag, action, _argument(fields, action, vr), accepted_risk(fields))
     if not override.accepted_risk and _keeps_more(override, before):
         raise fields.error(
             "action",
@@ -90,7 +90,8 @@ def _argument(fields: Fields, action: Action, vr: str) -> str:
     return value
 
 
-def _accepted_risk(fields: Fields) -> str:
+def accepted_risk(fields: Fields) -> str:
+    """The reason a person gives for keeping what would not be kept; empty where there is none."""
     if "i_accept_the_risk" not in fields.names():
         return ""
     return fields.text("i_accept_the_risk", re.compile(r"(?s).*\S.*"), "the reason, in words").strip()

@@ -7,6 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
+from dicom_assets.deidentification.beyond_table import (
+    CONTENT,
+    CONTENT_TEXTS,
+    GRAPHICS,
+    GRAPHICS_TEXTS,
+    PRESENTATION_STATES,
+    STATE_TEXTS,
+)
 from dicom_assets.deidentification.dates import DATE_VRS
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
@@ -160,6 +168,11 @@ class RuleBook:
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
         self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
 
+    @property
+    def profile(self) -> Profile:
+        """The profile whose rules these are."""
+        return self._profile
+
     def rule(self, tag: int, encoded_vr: str, path: tuple[int, ...] = ()) -> Rule:
         """The rule for an attribute that was encoded with `encoded_vr` (empty where the encoding has none).
 
@@ -186,6 +199,9 @@ class RuleBook:
             return Rule(Action.SUBJECT, "subject")
         row = confidentiality_table().row_for(tag)
         if row is None:
+            rule = self._by_option_alone(tag)
+            if rule is not None:
+                return rule
             rule = _unlisted_rule(tag, encoded_vr, self._profile)
             return _as_required(rule, attribute_type(self._sop_class_uid, path, tag))
         if is_private(tag):
@@ -205,6 +221,24 @@ class RuleBook:
                     if action is not None:
                         return Rule(action, code, basic.action, option=option)
         return basic
+
+    def _by_option_alone(self, tag: int) -> Rule | None:
+        # What the text of PS3.15 E.3.3 and E.3.4 reaches beyond the table.
+        options = self._profile.options
+        if tag in CONTENT and Option.CLEAN_STRUCTURED_CONTENT in options:
+            return Rule(Action.CONTENT, "E.3.4", option=Option.CLEAN_STRUCTURED_CONTENT)
+        if tag in CONTENT_TEXTS and Option.CLEAN_STRUCTURED_CONTENT in options:
+            return Rule(Action.REMOVE, "E.3.4 text", option=Option.CLEAN_STRUCTURED_CONTENT)
+        if Option.CLEAN_GRAPHICS not in options:
+            return None
+        texts = GRAPHICS_TEXTS
+        if self._sop_class_uid.startswith(PRESENTATION_STATES):
+            texts = texts | STATE_TEXTS
+        if tag in texts:
+            return Rule(texts[tag], "E.3.3 text", option=Option.CLEAN_GRAPHICS)
+        if tag in GRAPHICS or 0x6000 <= tag >> 16 <= 0x60FF:
+            return Rule(Action.GRAPHICS, "E.3.3", option=Option.CLEAN_GRAPHICS)
+        return None
 
     @property
     def _active(self) -> list[Option]:
