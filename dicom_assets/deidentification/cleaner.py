@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, is_coded
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.rules import SPECIFIC_CHARACTER_SET, Rule, RuleBook
+from dicom_assets.deidentification.safe_private import private_action, put_creators
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
@@ -22,14 +24,24 @@ _NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy."""
+    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy.
+
+    `charset` is the value of the (0008,0005) that is in force there.
+    """
 
     path: tuple[int, ...] = ()
     dummied: bool = False
+    charset: bytes = b""
 
     def inside(self, tag: int, *, dummied: bool = False) -> Place:
         """The place of what is in the items of a sequence."""
-        return Place((*self.path, tag), self.dummied or dummied)
+        return Place((*self.path, tag), self.dummied or dummied, self.charset)
+
+    def of(self, data_set: DataSet) -> Place:
+        """The same place in a data set that may have a character set of its own."""
+        if SPECIFIC_CHARACTER_SET not in data_set.elements:
+            return self
+        return Place(self.path, self.dummied, data_set.value(SPECIFIC_CHARACTER_SET))
 
 
 class Cleaner:
@@ -52,10 +64,13 @@ class Cleaner:
     def data_set(self, original: DataSet, place: Place) -> DataSet:
         """What may leave of the data set at a place."""
         cleaned = DataSet(undefined=original.undefined)
+        place = place.of(original)
         for element in original.elements.values():
             kept = self.element(element, original, place)
             if kept is not None:
                 cleaned.put(kept)
+        if self._rules.keeps_private:
+            put_creators(cleaned, original)
         return cleaned
 
     def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
@@ -72,14 +87,16 @@ class Cleaner:
         action: Action,
         rule: Rule,
         element: Element,
-        original: DataSet,  # noqa: ARG002 - private elements need the block's creator
+        original: DataSet,
         place: Place,
     ) -> Element | None:
         match action:
             case Action.REMOVE:
                 return None
             case Action.KEEP:
-                return self._keep(element, place, accepted=rule.name == "override")
+                if element.items is not None:
+                    return self._sequence(element, rule, original, place)
+                return self._keep(element, accepted=rule.name == "override")
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:
@@ -94,6 +111,10 @@ class Cleaner:
             case Action.CHARSET:
                 terms = defined_charset(bytes(element.value))
                 return None if terms is None else Element(element.tag, "CS", terms)
+            case Action.CLEAN:
+                return self._clean(element, rule, original, place)
+            case Action.PRIVATE:
+                return self._private(element, original, place)
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
         raise ConfigurationError(f"the engine does not carry out the action {action}")
@@ -115,16 +136,51 @@ class Cleaner:
         never_kept = not name.startswith(("unlisted", "samples", "structural"))
         return Action.REMOVE if action is Action.REMOVE and never_kept else Action.DUMMY
 
-    def _keep(self, element: Element, place: Place, *, accepted: bool) -> Element | None:
-        if element.items is not None:
-            return self._items(element, place.inside(element.tag))
+    def _clean(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        known = self._rules.white_lists.know(element.tag, self._vr_of(element), element.value, place.charset)
+        if known and element.items is None:
+            return element
+        otherwise = rule.otherwise if rule.otherwise in {Action.EMPTY, Action.DUMMY} else Action.REMOVE
+        return self._carry_out(otherwise, rule, element, original, place)
+
+    def _sequence(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        inner = place.inside(element.tag)
+        if place.dummied or not self._rules.cleans_text(inner.path):
+            return self._items(element, inner)
+        described = [self._described(item, inner) for item in element.items or ()]
+        items = [item for item in described if item is not None]
+        if described and not items:
+            return self._carry_out(rule.otherwise, rule, element, original, place)
+        return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+
+    def _described(self, item: DataSet, place: Place) -> DataSet | None:
+        if not is_coded(item):
+            return self.data_set(item, place)
+        if not self._rules.white_lists.code_stays(item, place.of(item).charset):
+            return None
+        cleaned = self.data_set(item, place)
+        for tag in CODE_ATTRIBUTES & item.elements.keys():
+            element = item.elements[tag]
+            if element.items is None and self._rules.rule(tag, element.vr, place.path).action is Action.CLEAN:
+                cleaned.put(element)
+        return cleaned
+
+    def _private(self, element: Element, original: DataSet, place: Place) -> Element | None:
+        vr = None if place.dummied else self._rules.safe_private.vr_of(element, original)
+        if vr is None or (vr == "SQ") != (element.items is not None):
+            return None
+        rules = self._rules
+        action = Action.KEEP if vr == "SQ" else private_action(vr, bytes(element.value), rules.private_dates)
+        return self._carry_out(action, Rule(action, "private"), element, original, place)
+
+    def _keep(self, element: Element, *, accepted: bool) -> Element | None:
         if accepted:
             # The residual scan does not hold against an instance what a person answers for.
             return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
-        return None if known_vr(element.tag) == "SQ" and len(element.value) else element
+        return None if self._vr_of(element) == "SQ" and len(element.value) else element
 
     def _items(self, element: Element, place: Place) -> Element:
         items = [self.data_set(item, place) for item in element.items or ()]

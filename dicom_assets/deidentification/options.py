@@ -52,5 +52,5 @@ CODES: dict[Option, str] = {
 }
 """CID 7050."""
 
-SUPPORTED: frozenset[Option] = frozenset()
+SUPPORTED: frozenset[Option] = frozenset({Option.CLEAN_DESCRIPTORS, Option.RETAIN_SAFE_PRIVATE})
 """What the engine carries out. A profile that asks for another option is refused."""

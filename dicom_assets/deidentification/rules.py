@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, WhiteLists
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.safe_private import SafePrivate
 from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets.errors import ConfigurationError
 
@@ -63,6 +65,7 @@ URN_CODE_VALUE = 0x00080120
 
 _SEVERITY = (
     Action.KEEP,
+    Action.CLEAN,
     Action.CHARSET,
     Action.CLASS_UID,
     Action.UID,
@@ -133,6 +136,12 @@ class RuleBook:
         """Compile nothing yet: each rule is made when it is first asked for."""
         self._profile = profile
         self._sop_class_uid = sop_class_uid
+        self.white_lists = WhiteLists(profile.white_lists)
+        self.safe_private = SafePrivate(profile.safe_private)
+        self.keeps_private = Option.RETAIN_SAFE_PRIVATE in profile.options
+        self.private_dates = Action.REMOVE  # dates in private attributes have no rule of the table to go by
+        cleaned = profile.white_lists if Option.CLEAN_DESCRIPTORS in profile.options else ()
+        self._cleaned_unlisted = frozenset(listed.tag for listed in cleaned) - CODE_ATTRIBUTES
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
         self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
 
@@ -146,6 +155,18 @@ class RuleBook:
         if found is None:
             found = self._rules[key] = self._find(tag, encoded_vr, path)
         return found
+
+    def cleans_text(self, path: tuple[int, ...]) -> bool:
+        """Whether text that no row names is cleaned in the items of the sequence at the end of `path`.
+
+        So it is where the profile says so, and within a sequence that is there only to be cleaned.
+        """
+        if self._profile.unlisted is Action.CLEAN:
+            return True
+        if Option.CLEAN_DESCRIPTORS not in self._profile.options:
+            return False
+        rules = (self.rule(tag, "SQ", path[:depth]) for depth, tag in enumerate(path))
+        return any(rule.option is Option.CLEAN_DESCRIPTORS and rule.action is Action.KEEP for rule in rules)
 
     def _find(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
         if tag & 0xFFFF == 0:
@@ -162,12 +183,20 @@ class RuleBook:
             return Rule(Action.SUBJECT, "subject")
         row = confidentiality_table().row_for(tag)
         if row is None:
-            return _unlisted_rule(tag, encoded_vr, self._profile.unlisted)
+            return self._unlisted(tag, encoded_vr, path)
         if is_private(tag):
-            safe = Option.RETAIN_SAFE_PRIVATE in self._profile.options
-            return Rule(Action.PRIVATE if safe else Action.REMOVE, "private")
+            return Rule(Action.PRIVATE if self.keeps_private else Action.REMOVE, "private")
         basic = Rule(_for_content(resolve(row.basic, tag, self._sop_class_uid, path), tag, encoded_vr), row.basic)
         return self._by_options(row, encoded_vr, basic)
+
+    def _unlisted(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
+        unlisted = self._profile.unlisted
+        if unlisted is Action.KEEP and self.cleans_text(path):
+            unlisted = Action.CLEAN
+        rule = _unlisted_rule(tag, encoded_vr, unlisted)
+        if tag in self._cleaned_unlisted and rule.name.startswith("unlisted") and encoded_vr in TEXT_VRS | {"", "UN"}:
+            return Rule(Action.CLEAN, "white list", option=Option.CLEAN_DESCRIPTORS)
+        return rule
 
     def _by_options(self, row: Row, encoded_vr: str, basic: Rule) -> Rule:
         # Where options disagree, cleaning wins over keeping: what one asks to be looked at is not kept unseen.
@@ -175,7 +204,7 @@ class RuleBook:
         for wanted in (ActionCode.CLEAN, ActionCode.KEEP):
             for option, code in codes.items():
                 if code is wanted:
-                    action = option_action(option, code, encoded_vr or row.vr)
+                    action = option_action(option, code, row.vr if encoded_vr in {"", "UN"} else encoded_vr)
                     if action is not None:
                         return Rule(action, code, basic.action, option=option)
         return basic
@@ -185,7 +214,8 @@ class RuleBook:
         return [option for option in Option if option in self._profile.options and option in COLUMNS]
 
     def _overridden(self, override: Override, encoded_vr: str) -> Rule:
-        otherwise = self._by_table(override.tag, encoded_vr, override.path).action
+        rule = self._by_table(override.tag, encoded_vr, override.path)
+        otherwise = rule.action if rule.option is None else rule.otherwise
         return Rule(override.action, "override", otherwise, override.argument)
 
 
@@ -216,6 +246,8 @@ def rule_book(profile: Profile, sop_class_uid: str) -> RuleBook:
 
 
 TEXT_VRS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
+UNLISTED_TEXT_VRS = frozenset({"LO", "SH", "UC"})
+"""What `unlisted: clean` is about: the long texts are removed anyway, and CS holds terms."""
 
 
 def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
@@ -252,8 +284,10 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
 def _by_vr(tag: int, vr: str, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
+    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
+        return Rule(Action.CLEAN, "unlisted", option=Option.CLEAN_DESCRIPTORS)
     if vr in _BY_VR and tag != URN_CODE_VALUE:
         return Rule(_BY_VR[vr], f"unlisted {vr}")
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
-    return Rule(unlisted, "unlisted")
+    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, "unlisted")
