@@ -6,8 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.coding_schemes import PUBLIC_SCHEMES
@@ -21,6 +24,8 @@ from dicom_assets.errors import ProfileError
 from dicom_assets.study import QuarantineReason
 from dicom_assets_tests.deidentification.builders import (
     BASIC,
+    a_data_set,
+    as_file,
     deidentified,
     deidentified_bytes,
     explicit,
@@ -392,3 +397,30 @@ def test_the_option_is_declared() -> None:
     ]
     assert codes == ["113100", "113105"]
     assert BASIC.white_lists == ()
+
+
+TEXT_TAGS = sorted(
+    tag
+    for tag, entry in DicomDictionary.items()
+    if entry[0] in {"LO", "SH", "UC", "LT", "ST", "UT", "PN"} and tag >> 16 >= 8 and tag not in {0x00100010, 0x00100020}
+)
+
+
+@st.composite
+def described(draw: st.DrawFn, depth: int = 3) -> Dataset:
+    ds = Dataset()
+    for tag in draw(st.lists(st.sampled_from(TEXT_TAGS), max_size=6)):
+        ds.add_new(tag, DicomDictionary[tag][0], "XQZSENTINEL")
+    if depth and draw(st.booleans()):
+        sequence = draw(st.sampled_from([0x00081115, 0x0040A730, 0x00400275, 0x0040100A, 0x00081032, 0x00081302]))
+        ds.add_new(sequence, "SQ", [draw(described(depth - 1))])
+    return ds
+
+
+@given(described(), st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]))
+@settings(max_examples=80, deadline=None)
+def test_no_text_that_is_not_listed_is_left_at_any_depth_where_the_profile_cleans_all(ds: Dataset, syntax: UID) -> None:
+    whole = a_data_set()
+    whole.update(ds)
+    profile = cleaning(*TEXT_TAGS, unlisted=Action.CLEAN)
+    assert b"xqzsentinel" not in deidentified_bytes(as_file(whole, syntax), profile=profile).lower()

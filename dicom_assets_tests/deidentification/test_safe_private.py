@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given, settings
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicom_assets.deidentification.action import Action
@@ -26,6 +27,7 @@ from dicom_assets_tests.deidentification.builders import (
     reason,
     with_elements,
 )
+from dicom_assets_tests.deidentification.test_properties import SENTINELS, files
 
 SENTINEL = b"XQZSENTINEL"
 VALUES = {"DS": b"1.25", "IS": b"77", "CS": b"XQZKEPT1", "LO": b"XQZKEPT1", "SH": b"XQZKEPT1"}
@@ -356,3 +358,12 @@ def test_a_broken_data_file_is_refused(content: bytes) -> None:
 def test_the_option_is_declared() -> None:
     method = deidentified(with_elements(), profile=SAFE_PRIVATE).DeidentificationMethodCodeSequence
     assert [one.CodeValue for one in method] == ["113100", "113111"]
+
+
+@given(files())
+@settings(max_examples=100, deadline=None)
+def test_no_sentinel_is_left_at_any_depth(file: bytes) -> None:
+    options = frozenset({Option.RETAIN_SAFE_PRIVATE, Option.CLEAN_DESCRIPTORS})
+    written = deidentified_bytes(file, profile=profile_with(options=options)).lower()
+    for sentinel in (*SENTINELS.values(), "qwertz"):
+        assert sentinel.lower().encode() not in written
