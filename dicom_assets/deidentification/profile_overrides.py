@@ -100,7 +100,7 @@ def _keeps_more(override: Override, before: Profile) -> bool:
     # That a profile cleans or removes what the table does not name is its own affair, and so is an exception to it.
     allowing = RuleBook(replace(before, unlisted=Action.KEEP), "")
     without = allowing.rule(override.tag, concrete_vr(known_vr(override.tag)), path)
-    if without.action in {Action.KEEP, override.action} and known_vr(override.tag) != "SQ":
+    if without.action in {Action.KEEP, override.action}:
         return False
     row = None if is_private(override.tag) else confidentiality_table().row_for(override.tag)
     column = {Action.SHIFT: Option.RETAIN_MODIFIED_DATES, Action.CLEAN: Option.CLEAN_DESCRIPTORS}.get(override.action)

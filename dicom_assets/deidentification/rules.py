@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, WhiteLists
 from dicom_assets.deidentification.dictionary import is_private, known_vr
+from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
 from dicom_assets.deidentification.safe_private import SafePrivate
@@ -75,7 +76,10 @@ _SEVERITY = (
     Action.REMOVE,
 )
 
-_BY_VR: dict[str, Action] = {
+BY_VR = "unlisted "
+"""How rules that go by the VR alone are named."""
+
+ACTION_BY_VR: dict[str, Action] = {
     "PN": Action.EMPTY,
     "DA": Action.EMPTY,
     "DT": Action.EMPTY,
@@ -94,6 +98,24 @@ _BY_VR: dict[str, Action] = {
 }
 
 
+_PLAIN = {
+    ActionCode.REMOVE: Action.REMOVE,
+    ActionCode.DUMMY: Action.DUMMY,
+    ActionCode.UID: Action.UID,
+    ActionCode.REMOVE_ZERO_OR_UIDS: Action.KEEP,
+}
+
+_COMPOUND: dict[ActionCode, tuple[Action, Action, Action, Action]] = {
+    # for an attribute of Type 1 or 1C, of Type 2 or 2C, of Type 3, of a Type that is not known
+    ActionCode.ZERO: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.EMPTY),
+    ActionCode.ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.DUMMY),
+    ActionCode.REMOVE_OR_ZERO: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.EMPTY),
+    ActionCode.REMOVE_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
+    ActionCode.REMOVE_ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
+}
+"""Zero codes permit a dummy (PS3.15 E.1.1), so they give way to a Type that asks for a value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done with an attribute and the name of the reason: a table's code, or a rule of this module.
@@ -109,24 +131,24 @@ class Rule:
     option: Option | None = None
 
 
-def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:  # noqa: ARG001 - the IOD will decide by them
-    """The one action of a code (PS3.15 E.1.1): toward what removes most while any IOD's object stays valid.
+def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:
+    """The one action of a code (PS3.15 E.1.1), after the attribute's Type in the instance's IOD.
 
-    `path` holds the tags of the sequences around the attribute, outermost first.
+    `path` holds the tags of the sequences around the attribute, outermost first. Where the Type is not known,
+    what keeps any IOD's object valid. The standard asks for X/Z/U* sequences of Type 1 only; they stay, their UIDs
+    replaced, whatever the Type, so that the instances of a study still find each other.
     """
-    match code:
-        case ActionCode.REMOVE:
-            return Action.REMOVE
-        case ActionCode.ZERO | ActionCode.REMOVE_OR_ZERO:
-            return Action.EMPTY
-        case ActionCode.DUMMY | ActionCode.ZERO_OR_DUMMY | ActionCode.REMOVE_OR_DUMMY | ActionCode.REMOVE_ZERO_OR_DUMMY:
-            return Action.DUMMY
-        case ActionCode.UID:
-            return Action.UID
-        case ActionCode.REMOVE_ZERO_OR_UIDS:
-            return Action.KEEP
-        case _:
-            raise ConfigurationError(f"the Basic Profile has no action code {code}")
+    if code in _PLAIN:
+        return _PLAIN[code]
+    if code not in _COMPOUND:
+        raise ConfigurationError(f"the Basic Profile has no action code {code}")
+    needed = attribute_type(sop_class_uid, path, tag)
+    value, presence, otherwise, unknown = _COMPOUND[code]
+    if needed is None:
+        return unknown
+    if needed in NEEDS_VALUE:
+        return value
+    return presence if needed in NEEDS_PRESENCE else otherwise
 
 
 class RuleBook:
@@ -144,6 +166,7 @@ class RuleBook:
         self._cleaned_unlisted = frozenset(listed.tag for listed in cleaned) - CODE_ATTRIBUTES
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
         self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
+        self._cleaned_paths: dict[tuple[int, ...], bool] = {}
 
     def rule(self, tag: int, encoded_vr: str, path: tuple[int, ...] = ()) -> Rule:
         """The rule for an attribute that was encoded with `encoded_vr` (empty where the encoding has none).
@@ -161,12 +184,14 @@ class RuleBook:
 
         So it is where the profile says so, and within a sequence that is there only to be cleaned.
         """
-        if self._profile.unlisted is Action.CLEAN:
-            return True
-        if Option.CLEAN_DESCRIPTORS not in self._profile.options:
-            return False
-        rules = (self.rule(tag, "SQ", path[:depth]) for depth, tag in enumerate(path))
-        return any(rule.option is Option.CLEAN_DESCRIPTORS and rule.action is Action.KEEP for rule in rules)
+        if self._profile.unlisted is Action.CLEAN or Option.CLEAN_DESCRIPTORS not in self._profile.options:
+            return self._profile.unlisted is Action.CLEAN
+        found = self._cleaned_paths.get(path)
+        if found is None:
+            rules = (self._by_table(tag, "SQ", path[:depth]) for depth, tag in enumerate(path))
+            described = (rule.option is Option.CLEAN_DESCRIPTORS and rule.action is Action.KEEP for rule in rules)
+            found = self._cleaned_paths[path] = any(described)
+        return found
 
     def _find(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
         if tag & 0xFFFF == 0:
@@ -193,9 +218,10 @@ class RuleBook:
         unlisted = self._profile.unlisted
         if unlisted is Action.KEEP and self.cleans_text(path):
             unlisted = Action.CLEAN
-        rule = _unlisted_rule(tag, encoded_vr, unlisted)
+        rule = _as_required(_unlisted_rule(tag, encoded_vr, unlisted), attribute_type(self._sop_class_uid, path, tag))
         if tag in self._cleaned_unlisted and rule.name.startswith("unlisted") and encoded_vr in TEXT_VRS | {"", "UN"}:
-            return Rule(Action.CLEAN, "white list", option=Option.CLEAN_DESCRIPTORS)
+            otherwise = rule.action if rule.action in {Action.DUMMY, Action.EMPTY} else Action.REMOVE
+            return Rule(Action.CLEAN, "white list", otherwise, option=Option.CLEAN_DESCRIPTORS)
         return rule
 
     def _by_options(self, row: Row, encoded_vr: str, basic: Rule) -> Rule:
@@ -281,13 +307,22 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
     return found
 
 
+def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
+    # Going by its VR alone, a rule would take away what the object is not valid without.
+    if not rule.name.startswith(BY_VR) or rule.action not in {Action.EMPTY, Action.REMOVE}:
+        return rule
+    if needed in NEEDS_VALUE:
+        return replace(rule, action=Action.DUMMY)
+    return replace(rule, action=Action.EMPTY) if needed in NEEDS_PRESENCE else rule
+
+
 def _by_vr(tag: int, vr: str, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
     if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
         return Rule(Action.CLEAN, "unlisted", option=Option.CLEAN_DESCRIPTORS)
-    if vr in _BY_VR and tag != URN_CODE_VALUE:
-        return Rule(_BY_VR[vr], f"unlisted {vr}")
+    if vr in ACTION_BY_VR and tag != URN_CODE_VALUE:
+        return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
     return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, "unlisted")

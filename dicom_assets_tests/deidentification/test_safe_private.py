@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
+import pydicom
 import pytest
 from hypothesis import given, settings
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicom_assets.deidentification.action import Action
@@ -17,7 +20,8 @@ from dicom_assets.deidentification.safe_private_table import SafeElement, parse_
 from dicom_assets.errors import ConfigurationError, ProfileError
 from dicom_assets.study import QuarantineReason
 from dicom_assets_tests.deidentification.builders import (
-    a_data_set,
+    an_image,
+    an_instance,
     as_file,
     deidentified,
     deidentified_bytes,
@@ -26,6 +30,7 @@ from dicom_assets_tests.deidentification.builders import (
     profile_with,
     reason,
     with_elements,
+    with_raw,
 )
 from dicom_assets_tests.deidentification.test_properties import SENTINELS, files
 
@@ -42,6 +47,7 @@ def keeping(*additions: SafeAddition, **changes: object) -> Profile:
 
 
 SAFE_PRIVATE = keeping()
+INSTANCE = an_instance()
 
 
 def item(content: bytes) -> bytes:
@@ -80,7 +86,8 @@ def neighbour(row: SafeElement) -> int:
 def test_listed_element_stays_in_any_block_and_its_neighbours_go(row: SafeElement, block: int) -> None:
     base = row.group << 16 | block << 8
     element = explicit(base | row.element, written_vr(row), value_of(row))
-    file = with_elements(
+    file = with_raw(
+        INSTANCE,
         reserve(row.creator, row.group, block),
         element,
         explicit(base | neighbour(row), "LO", SENTINEL),
@@ -91,7 +98,7 @@ def test_listed_element_stays_in_any_block_and_its_neighbours_go(row: SafeElemen
     assert SENTINEL not in written
     assert b"XQZ UNKNOWN" not in written
     assert b"1.2.999.31337" not in written
-    ds = deidentified(file, profile=SAFE_PRIVATE)
+    ds = pydicom.dcmread(io.BytesIO(written))
     private = {element.tag for element in ds if element.tag.is_private}
     if row.vr in {"ST", "LT"}:
         assert private == set()
@@ -242,12 +249,18 @@ def nested(put: object) -> bytes:
     )
 
 
+def with_a_private_sequence(encoded: bytes) -> Dataset:
+    ds = an_image()
+    ds.add_new(0x20010010, "LO", PHILIPS.decode())
+    ds.add_new(PHILIPS_SEQUENCE, "UN", encoded)
+    return ds
+
+
 @pytest.mark.parametrize("form", ["SQ", "UN with implicit VR", "UN with explicit VR", "implicit VR"])
 def test_private_sequence_is_cleaned_inside(form: str) -> None:
     inner = nested(lambda tag, vr, value: implicit(tag, value) if "implicit" in form else explicit(tag, vr, value))
     if form == "implicit VR":
-        file = as_file(a_data_set(), ImplicitVRLittleEndian) + implicit(0x20010010, PHILIPS)
-        file += implicit(PHILIPS_SEQUENCE, inner)
+        file = as_file(with_a_private_sequence(inner), ImplicitVRLittleEndian)
     else:
         file = with_elements(reserve(PHILIPS, 0x2001), explicit(PHILIPS_SEQUENCE, form[:2], inner))
     written = deidentified_bytes(file, profile=SAFE_PRIVATE)
@@ -264,10 +277,7 @@ def test_private_sequence_that_cant_be_read_goes() -> None:
 
 
 def test_private_sequence_as_un_in_big_endian_goes() -> None:
-    ds = a_data_set()
-    ds.add_new(0x20010010, "LO", PHILIPS.decode())
-    ds.add_new(PHILIPS_SEQUENCE, "UN", nested(explicit))
-    file = as_file(ds, ExplicitVRBigEndian)
+    file = as_file(with_a_private_sequence(nested(explicit)), ExplicitVRBigEndian)
     assert PHILIPS_SEQUENCE not in deidentified(file, profile=SAFE_PRIVATE)
 
 
