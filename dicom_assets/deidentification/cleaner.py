@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
@@ -173,9 +173,9 @@ class Cleaner:
         vr = None if place.dummied else self._rules.safe_private.vr_of(element, original)
         if vr is None or (vr == "SQ") != (element.items is not None):
             return None
-        rules = self._rules
-        action = Action.KEEP if vr == "SQ" else private_action(vr, bytes(element.value), rules.private_dates)
-        return self._carry_out(action, Rule(action, "private"), element, original, place)
+        dates = self._rules.private_dates
+        action = Action.KEEP if vr == "SQ" else private_action(vr, bytes(element.value), dates.action)
+        return self._carry_out(action, replace(dates, action=action), element, original, place)
 
     def _keep(self, element: Element, *, accepted: bool) -> Element | None:
         if accepted:

@@ -161,7 +161,7 @@ class RuleBook:
         self.white_lists = WhiteLists(profile.white_lists)
         self.safe_private = SafePrivate(profile.safe_private)
         self.keeps_private = Option.RETAIN_SAFE_PRIVATE in profile.options
-        self.private_dates = Action.REMOVE  # dates in private attributes have no rule of the table to go by
+        self.private_dates = _private_dates(profile.options)
         cleaned = profile.white_lists if Option.CLEAN_DESCRIPTORS in profile.options else ()
         self._cleaned_unlisted = frozenset(listed.tag for listed in cleaned) - CODE_ATTRIBUTES
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
@@ -243,6 +243,12 @@ class RuleBook:
         rule = self._by_table(override.tag, encoded_vr, override.path)
         otherwise = rule.action if rule.option is None else rule.otherwise
         return Rule(override.action, "override", otherwise, override.argument)
+
+
+def _private_dates(options: frozenset[Option]) -> Rule:
+    # Private dates have no row: they go, or move with all others.
+    retaining = next((o for o in (Option.RETAIN_MODIFIED_DATES, Option.RETAIN_FULL_DATES) if o in options), None)
+    return Rule(Action.SHIFT if retaining else Action.REMOVE, "private", option=retaining)
 
 
 def option_action(option: Option, code: ActionCode, vr: str) -> Action | None:

@@ -15,7 +15,8 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile import Profile, parse_profile
-from dicom_assets.deidentification.safe_private import SafeAddition
+from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.safe_private import SafeAddition, private_action
 from dicom_assets.deidentification.safe_private_table import SafeElement, parse_safe_private, safe_private_table
 from dicom_assets.errors import ConfigurationError, ProfileError
 from dicom_assets.study import QuarantineReason
@@ -191,6 +192,20 @@ def test_statement_that_a_block_is_safe_is_not_believed() -> None:
 def test_value_of_a_vr_that_names_dates_or_tells_is_never_kept(vr: str) -> None:
     addition = SafeAddition("XQZ", GROUP, (0x01,), "because")
     assert kept(reserve(b"XQZ "), explicit(0x00191001, vr, b"20370911"), profile=keeping(addition)) == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (set(), Rule(Action.REMOVE, "private")),
+        ({Option.RETAIN_FULL_DATES}, Rule(Action.SHIFT, "private", option=Option.RETAIN_FULL_DATES)),
+        ({Option.RETAIN_MODIFIED_DATES}, Rule(Action.SHIFT, "private", option=Option.RETAIN_MODIFIED_DATES)),
+    ],
+)
+def test_private_dates_go_or_move_with_all_others(options: set[Option], expected: Rule) -> None:
+    profile = profile_with(options=frozenset({Option.RETAIN_SAFE_PRIVATE, *options}))
+    assert RuleBook(profile, "").private_dates == expected
+    assert private_action("DA", b"20370911", expected.action) is expected.action
 
 
 @pytest.mark.parametrize(
