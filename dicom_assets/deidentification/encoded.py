@@ -136,13 +136,9 @@ class Reader:
                 return found, start
             if tag >> 16 == 0xFFFE:
                 raise EncodingError(f"delimiter {tag_text(tag)} where an element should be")
-            if tag in found.elements and not is_private(tag):
-                raise EncodingError(f"{tag_text(tag)} occurs twice in one data set")
-            twice = tag in found.elements
-            # Which of two private elements is meant can't be known, so neither is; a creator's block is nobody's then.
-            sequence = vr == "SQ" or (vr in {"", "UN"} and _is_sequence(tag, found))
-            element, position = self._element(tag, vr, length, start, end, depth, sequence=sequence)
-            found.put(Element(tag, "UN") if twice else element)
+            sequence = vr == "SQ" or ((not vr or vr == "UN") and _is_sequence(tag, found))
+            element, position = self._element(tag, vr, length, start, end, depth, sequence)
+            found.put(_instead_of_twins(tag) if tag in found.elements else element)
         if delimited:
             raise EncodingError("truncated: an item has no end")
         return found, position
@@ -172,7 +168,7 @@ class Reader:
         return tag, vr, self._long.unpack_from(self._data, position + 8)[0], position + 12
 
     def _element(
-        self, tag: int, vr: str, length: int, start: int, end: int, depth: int, *, sequence: bool
+        self, tag: int, vr: str, length: int, start: int, end: int, depth: int, sequence: bool
     ) -> tuple[Element, int]:
         if length == UNDEFINED:
             return self._element_without_length(tag, vr, start, end, depth)
@@ -243,6 +239,13 @@ class Reader:
             if tag != ITEM or length > end - start:
                 raise EncodingError("truncated or broken fragments of encapsulated data")
             position = start + length
+
+
+def _instead_of_twins(tag: int) -> Element:
+    # Which of two private elements is meant can't be known, so neither is; a creator's block is nobody's then.
+    if not is_private(tag):
+        raise EncodingError(f"{tag_text(tag)} occurs twice in one data set")
+    return Element(tag, "UN")
 
 
 def _is_sequence(tag: int, found: DataSet) -> bool:
