@@ -215,6 +215,6 @@ class Cleaner:
         return Element(element.tag, self._vr_of(element), value, ours=True)
 
     def _vr_of(self, element: Element) -> str:
-        row = confidentiality_table().row_for(element.tag)
+        row = None if is_private(element.tag) else confidentiality_table().row_for(element.tag)
         listed = known_vr(element.tag) or (row.vr if row is not None else "")
         return concrete_vr(listed) or element.vr or "UN"

@@ -108,6 +108,7 @@ def test_listed_element_stays_in_any_block_and_its_neighbours_go(row: SafeElemen
     if row.vr == "SQ":
         assert [list(one.keys()) for one in ds[base | row.element].value] == [[0x00180050]]
     elif row.vr == "UI":
+        assert ds[base | row.element].VR == "UI"
         assert ds[base | row.element].value.startswith("2.25.")
     else:
         assert element in written
