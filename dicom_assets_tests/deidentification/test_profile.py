@@ -98,3 +98,17 @@ def test_the_seed_profile_ships_and_takes_the_old_white_lists(tmp_path: Path) ->
     path = tmp_path / "seed.yaml"
     path.write_text(commented.replace("# white_lists:\n#   - file:", "white_lists:\n  - file:"))
     assert [listed.values for listed in load_profile(path).white_lists] == [("wrist^right",), ("st head",)]
+
+
+def test_the_research_profile_ships() -> None:
+    research = shipped_profile("research")
+    assert research.options == {
+        Option.RETAIN_MODIFIED_DATES,
+        Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.CLEAN_DESCRIPTORS,
+        Option.RETAIN_SAFE_PRIVATE,
+        Option.CLEAN_GRAPHICS,
+        Option.CLEAN_STRUCTURED_CONTENT,
+    }
+    assert (research.unlisted, research.white_lists, research.overrides) == (Action.KEEP, (), ())
+    assert research.quarantine == BASIC.quarantine
