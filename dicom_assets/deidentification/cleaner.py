@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.dates import DATE_VRS, shift
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, is_coded
 from dicom_assets.deidentification.dictionary import concrete_vr, fewest_and_most_values, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.graphics import Graphics
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.retained import has_form, hash_value, told_age
 from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.safe_private import private_action, put_creators
 from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_of, decode, defined_charset
@@ -33,14 +35,24 @@ _RETAINING = frozenset({Action.SHIFT, Action.AGE, Action.HASH})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy."""
+    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy.
+
+    `charset` is the value of the (0008,0005) that is in force there.
+    """
 
     path: tuple[int, ...] = ()
     dummied: bool = False
+    charset: bytes = b""
 
     def inside(self, tag: int, *, dummied: bool = False) -> Place:
         """The place of what is in the items of a sequence."""
-        return Place((*self.path, tag), self.dummied or dummied)
+        return Place((*self.path, tag), self.dummied or dummied, self.charset)
+
+    def of(self, data_set: DataSet) -> Place:
+        """The same place in a data set that may have a character set of its own."""
+        if SPECIFIC_CHARACTER_SET not in data_set.elements:
+            return self
+        return Place(self.path, self.dummied, data_set.value(SPECIFIC_CHARACTER_SET))
 
 
 class Cleaner:
@@ -82,10 +94,13 @@ class Cleaner:
     def data_set(self, original: DataSet, place: Place) -> DataSet:
         """What may leave of the data set at a place."""
         cleaned = DataSet(undefined=original.undefined)
+        place = place.of(original)
         for element in original.elements.values():
             kept = self.element(element, original, place)
             if kept is not None:
                 cleaned.put(kept)
+        if self._rules.keeps_private:
+            put_creators(cleaned, original)
         return cleaned
 
     def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
@@ -111,7 +126,9 @@ class Cleaner:
             case Action.REMOVE:
                 return None
             case Action.KEEP:
-                return self._keep(element, place, accepted=rule.name == "override")
+                if element.items is not None:
+                    return self._sequence(element, rule, original, place)
+                return self._keep(element, accepted=rule.name == "override")
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:
@@ -127,6 +144,10 @@ class Cleaner:
             case Action.CHARSET:
                 terms = defined_charset(bytes(element.value))
                 return None if terms is None else Element(element.tag, "CS", terms)
+            case Action.CLEAN:
+                return self._clean(element, rule, original, place)
+            case Action.PRIVATE:
+                return self._private(element, original, place)
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
             case Action.CONTENT:
@@ -184,7 +205,7 @@ class Cleaner:
         # What the table does not name has no place in a dummied sequence: its form stays, its content does not.
         if action in {Action.SUBJECT, Action.UID, Action.CLASS_UID, Action.CHARSET} or element.items is not None:
             return action
-        if action in _RETAINING or rule.option:
+        if action in _RETAINING or (rule.option and action is not Action.CLEAN):
             return action
         if not known_vr(element.tag) or known_vr(element.tag) == "SQ" or is_private(element.tag):
             return Action.REMOVE
@@ -196,16 +217,51 @@ class Cleaner:
         never_kept = not name.startswith(("unlisted", "samples", "structural"))
         return Action.REMOVE if action is Action.REMOVE and never_kept else Action.DUMMY
 
-    def _keep(self, element: Element, place: Place, *, accepted: bool) -> Element | None:
-        if element.items is not None:
-            return self._items(element, place.inside(element.tag))
+    def _clean(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        known = self._rules.white_lists.know(element.tag, self._vr_of(element), element.value, place.charset)
+        if known and element.items is None:
+            return element
+        otherwise = rule.otherwise if rule.otherwise in {Action.EMPTY, Action.DUMMY} else Action.REMOVE
+        return self._carry_out(otherwise, rule, element, original, place)
+
+    def _sequence(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        inner = place.inside(element.tag)
+        if place.dummied or not self._rules.cleans_text(inner.path):
+            return self._items(element, inner)
+        described = [self._described(item, inner) for item in element.items or ()]
+        items = [item for item in described if item is not None]
+        if described and not items:
+            return self._carry_out(rule.otherwise, rule, element, original, place)
+        return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+
+    def _described(self, item: DataSet, place: Place) -> DataSet | None:
+        if not is_coded(item):
+            return self.data_set(item, place)
+        if not self._rules.white_lists.code_stays(item, place.of(item).charset):
+            return None
+        cleaned = self.data_set(item, place)
+        for tag in CODE_ATTRIBUTES & item.elements.keys():
+            element = item.elements[tag]
+            if element.items is None and self._rules.rule(tag, element.vr, place.path).action is Action.CLEAN:
+                cleaned.put(element)
+        return cleaned
+
+    def _private(self, element: Element, original: DataSet, place: Place) -> Element | None:
+        vr = None if place.dummied else self._rules.safe_private.vr_of(element, original)
+        if vr is None or (vr == "SQ") != (element.items is not None):
+            return None
+        dates = self._rules.private_dates
+        action = Action.KEEP if vr == "SQ" else private_action(vr, bytes(element.value), dates.action)
+        return self._carry_out(action, replace(dates, action=action), element, original, place)
+
+    def _keep(self, element: Element, *, accepted: bool) -> Element | None:
         if accepted:
             # The residual scan does not hold against an instance what a person answers for.
             return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
-        return None if known_vr(element.tag) == "SQ" and len(element.value) else element
+        return None if self._vr_of(element) == "SQ" and len(element.value) else element
 
     def _items(self, element: Element, place: Place) -> Element:
         items = [self.data_set(item, place) for item in element.items or ()]
@@ -236,6 +292,6 @@ class Cleaner:
         return Element(element.tag, self._vr_of(element), value, ours=True)
 
     def _vr_of(self, element: Element) -> str:
-        row = confidentiality_table().row_for(element.tag)
+        row = None if is_private(element.tag) else confidentiality_table().row_for(element.tag)
         listed = known_vr(element.tag) or (row.vr if row is not None else "")
         return concrete_vr(listed) or element.vr or "UN"

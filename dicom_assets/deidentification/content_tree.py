@@ -60,14 +60,15 @@ class ContentTree:
     def _nodes(self, items: list[DataSet], above: Position, place: Place) -> list[Node]:
         nodes = []
         for number, item in enumerate(items, start=1):
-            cleaned = self._clean_item(item, place)
+            here = place.of(item)
+            cleaned = self._clean_item(item, here)
             if cleaned is None:
                 continue
             position = (*above, number)
             content = item.elements.get(CONTENT_SEQUENCE)
             node = Node(cleaned, content, position, self._target(cleaned))
             if content is not None and content.items and node.target is None:
-                node.children = self._nodes(content.items, position, place.inside(CONTENT_SEQUENCE))
+                node.children = self._nodes(content.items, position, here.inside(CONTENT_SEQUENCE))
             nodes.append(node)
         return nodes
 

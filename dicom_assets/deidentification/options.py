@@ -57,6 +57,7 @@ CODES: dict[Option, str] = {
 
 SUPPORTED: frozenset[Option] = frozenset(
     {
+        Option.CLEAN_DESCRIPTORS,
         Option.CLEAN_GRAPHICS,
         Option.CLEAN_STRUCTURED_CONTENT,
         Option.RETAIN_FULL_DATES,
@@ -65,6 +66,7 @@ SUPPORTED: frozenset[Option] = frozenset(
         Option.RETAIN_DEVICE_IDENTITY,
         Option.RETAIN_UIDS,
         Option.RETAIN_INSTITUTION_IDENTITY,
+        Option.RETAIN_SAFE_PRIVATE,
     }
 )
 """What the engine carries out. A profile that asks for another option is refused."""

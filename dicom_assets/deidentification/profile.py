@@ -12,19 +12,25 @@ from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.content_table import content_table
+from dicom_assets.deidentification.descriptors import WhiteList
 from dicom_assets.deidentification.graphics import Annotations, Curves, GraphicsRules, Overlays
 from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import DATE_OPTIONS, SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile_fields import Fields
 from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
+from dicom_assets.deidentification.profile_safe_private import parse_safe_private
+from dicom_assets.deidentification.profile_white_lists import parse_white_lists
+from dicom_assets.deidentification.rules import RuleBook
+from dicom_assets.deidentification.safe_private import SafeAddition
+from dicom_assets.deidentification.safe_private_table import safe_private_table
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
 ENGINE_VERSION = "2"
 """Goes up with every change of what is written for the same input and profile."""
 
-UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE)
+UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE, Action.CLEAN)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}")
 
 
@@ -58,6 +64,8 @@ class Profile:
     overrides: tuple[Override, ...] = ()
     graphics: GraphicsRules = field(default_factory=GraphicsRules)
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
+    white_lists: tuple[WhiteList, ...] = ()
+    safe_private: tuple[SafeAddition, ...] = ()
     fingerprint: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -90,6 +98,7 @@ def _fingerprint(profile: Profile) -> str:
         "edition": table.edition,
         "table": table.digest,
         "content_table": content_table().digest,
+        "safe_private_table": safe_private_table().digest,
         "types": iod_types().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
@@ -114,7 +123,7 @@ def load_profile(path: Path) -> Profile:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path.name}: can't be read: {type(error).__name__}") from None
-    return parse_profile(content, path.name)
+    return parse_profile(content, path.name, path.parent)
 
 
 def shipped_profile(name: str) -> Profile:
@@ -129,8 +138,8 @@ def shipped_profile(name: str) -> Profile:
     return parse_profile(source.read_text(encoding="utf-8"), f"{name}.yaml")
 
 
-def parse_profile(content: str, file: str) -> Profile:
-    """Read a profile's text; `file` is how messages call it.
+def parse_profile(content: str, file: str, folder: Path | None = None) -> Profile:
+    """Read a profile's text; `file` is how messages call it, `folder` where the files lie that it names.
 
     Raises:
         ProfileError: names file, line and field.
@@ -143,13 +152,39 @@ def parse_profile(content: str, file: str) -> Profile:
         version=fields.text("version", _NAME, name_form),
         options=options,
         epoch=_epoch(fields, options),
-        unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
         graphics=_graphics(fields, options),
         quarantine=_quarantine(fields),
     )
+    profile = replace(profile, unlisted=_unlisted(fields, profile.options))
     overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
+    profile = replace(profile, overrides=overrides, safe_private=_safe_private(fields, profile.options))
+    profile = replace(profile, white_lists=_white_lists(fields, profile, folder))
     fields.refuse_others()
-    return replace(profile, overrides=overrides)
+    return profile
+
+
+def _unlisted(fields: Fields, options: frozenset[Option]) -> Action:
+    action = Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP))
+    if action is Action.CLEAN and Option.CLEAN_DESCRIPTORS not in options:
+        raise fields.error("unlisted", f'clean needs the option "{Option.CLEAN_DESCRIPTORS}"')
+    return action
+
+
+def _safe_private(fields: Fields, options: frozenset[Option]) -> tuple[SafeAddition, ...]:
+    additions = tuple(parse_safe_private(fields))
+    if additions and Option.RETAIN_SAFE_PRIVATE not in options:
+        raise fields.error("safe_private", f'needs the option "{Option.RETAIN_SAFE_PRIVATE}"')
+    return additions
+
+
+def _white_lists(fields: Fields, profile: Profile, folder: Path | None) -> tuple[WhiteList, ...]:
+    entries = list(parse_white_lists(fields, folder))
+    found = tuple(white_list for entry in entries for white_list in entry.white_lists)
+    rules = RuleBook(replace(profile, white_lists=found), "")
+    overridden = {override.tag for override in profile.overrides if override.action is Action.CLEAN}
+    for entry in entries:
+        entry.refuse_unused(lambda tag, vr: tag in overridden or rules.rule(tag, vr).action is Action.CLEAN)
+    return found
 
 
 def _options(fields: Fields) -> frozenset[Option]:

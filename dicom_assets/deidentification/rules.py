@@ -16,10 +16,12 @@ from dicom_assets.deidentification.beyond_table import (
     STATE_TEXTS,
 )
 from dicom_assets.deidentification.dates import DATE_VRS
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, WhiteLists
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
 from dicom_assets.deidentification.options import COLUMNS, DATE_OPTIONS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.safe_private import SafePrivate
 from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets.errors import ConfigurationError
 
@@ -74,6 +76,7 @@ URN_CODE_VALUE = 0x00080120
 _SEVERITY = (
     Action.KEEP,
     Action.SHIFT,
+    Action.CLEAN,
     Action.CHARSET,
     Action.CLASS_UID,
     Action.UID,
@@ -165,8 +168,15 @@ class RuleBook:
         """Compile nothing yet: each rule is made when it is first asked for."""
         self._profile = profile
         self._sop_class_uid = sop_class_uid
+        self.white_lists = WhiteLists(profile.white_lists)
+        self.safe_private = SafePrivate(profile.safe_private)
+        self.keeps_private = Option.RETAIN_SAFE_PRIVATE in profile.options
+        self.private_dates = _private_dates(profile.options)
+        cleaned = profile.white_lists if Option.CLEAN_DESCRIPTORS in profile.options else ()
+        self._cleaned_unlisted = frozenset(listed.tag for listed in cleaned) - CODE_ATTRIBUTES
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
         self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
+        self._cleaned_paths: dict[tuple[int, ...], bool] = {}
 
     @property
     def profile(self) -> Profile:
@@ -184,6 +194,20 @@ class RuleBook:
             found = self._rules[key] = self._find(tag, encoded_vr, path)
         return found
 
+    def cleans_text(self, path: tuple[int, ...]) -> bool:
+        """Whether text that no row names is cleaned in the items of the sequence at the end of `path`.
+
+        So it is where the profile says so, and within a sequence that is there only to be cleaned.
+        """
+        if self._profile.unlisted is Action.CLEAN or Option.CLEAN_DESCRIPTORS not in self._profile.options:
+            return self._profile.unlisted is Action.CLEAN
+        found = self._cleaned_paths.get(path)
+        if found is None:
+            rules = (self._by_table(tag, "SQ", path[:depth]) for depth, tag in enumerate(path))
+            described = (rule.option is Option.CLEAN_DESCRIPTORS and rule.action is Action.KEEP for rule in rules)
+            found = self._cleaned_paths[path] = any(described)
+        return found
+
     def _find(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
         if tag & 0xFFFF == 0:
             return Rule(Action.REMOVE, "group length")
@@ -199,16 +223,23 @@ class RuleBook:
             return Rule(Action.SUBJECT, "subject")
         row = confidentiality_table().row_for(tag)
         if row is None:
-            rule = self._by_option_alone(tag)
-            if rule is not None:
-                return rule
-            rule = _unlisted_rule(tag, encoded_vr, self._profile)
-            return _as_required(rule, attribute_type(self._sop_class_uid, path, tag))
+            return self._by_option_alone(tag) or self._unlisted(tag, encoded_vr, path)
         if is_private(tag):
-            safe = Option.RETAIN_SAFE_PRIVATE in self._profile.options
-            return Rule(Action.PRIVATE if safe else Action.REMOVE, "private")
+            return Rule(Action.PRIVATE if self.keeps_private else Action.REMOVE, "private")
         basic = Rule(_for_content(resolve(row.basic, tag, self._sop_class_uid, path), tag, encoded_vr), row.basic)
         return self._by_options(row, encoded_vr, basic)
+
+    def _unlisted(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
+        unlisted = self._profile.unlisted
+        if unlisted is Action.KEEP and self.cleans_text(path):
+            unlisted = Action.CLEAN
+        rule = _as_required(
+            _unlisted_rule(tag, encoded_vr, self._profile, unlisted), attribute_type(self._sop_class_uid, path, tag)
+        )
+        if tag in self._cleaned_unlisted and rule.name.startswith("unlisted") and encoded_vr in TEXT_VRS | {"", "UN"}:
+            otherwise = rule.action if rule.action in {Action.DUMMY, Action.EMPTY} else Action.REMOVE
+            return Rule(Action.CLEAN, "white list", otherwise, option=Option.CLEAN_DESCRIPTORS)
+        return rule
 
     def _by_options(self, row: Row, encoded_vr: str, basic: Rule) -> Rule:
         # Where options disagree, cleaning wins over keeping: what one asks to be looked at is not kept unseen.
@@ -218,6 +249,8 @@ class RuleBook:
             for option, code in codes.items():
                 if code is wanted:
                     action = option_action(option, code, vr)
+                    if action is Action.CLEAN and encoded_vr not in TEXT_VRS | {"", "UN"}:
+                        action = None
                     if action is not None:
                         return Rule(action, code, basic.action, option=option)
         return basic
@@ -249,6 +282,12 @@ class RuleBook:
         without = self._by_table(override.tag, encoded_vr, override.path)
         otherwise = next((a for a in (without.action, without.otherwise) if a in _FINAL), Action.REMOVE)
         return Rule(override.action, "override", otherwise, override.argument)
+
+
+def _private_dates(options: frozenset[Option]) -> Rule:
+    # Private dates have no row: they go, or move with all others.
+    retaining = next((o for o in (Option.RETAIN_MODIFIED_DATES, Option.RETAIN_FULL_DATES) if o in options), None)
+    return Rule(Action.SHIFT if retaining else Action.REMOVE, "private", option=retaining)
 
 
 def option_action(option: Option, code: ActionCode, vr: str) -> Action | None:
@@ -295,6 +334,10 @@ def _agreed_vr(listed: str, encoded_vr: str) -> str:
     return encoded_vr if listed in {"", encoded_vr} else ""
 
 
+UNLISTED_TEXT_VRS = frozenset({"LO", "SH", "UC"})
+"""What `unlisted: clean` is about: the long texts are removed anyway, and CS holds terms."""
+
+
 def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
     # Keeping a row's sequence for the UIDs in it makes sense only where there is a sequence.
     if action is Action.KEEP and (encoded_vr or known_vr(tag)) != "SQ":
@@ -302,7 +345,7 @@ def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
     return action
 
 
-def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile) -> Rule:
+def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action) -> Rule:
     group = tag >> 16
     if group in {0x0000, 0x0002}:
         return Rule(Action.REMOVE, "command or file meta element in a data set")
@@ -320,9 +363,9 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile) -> Rule:
         return Rule(Action.CHARSET, "character set")
     if tag in CLASS_UIDS:
         return Rule(Action.CLASS_UID, "class UID")
-    found = _by_vr(tag, vr, profile)
+    found = _by_vr(tag, vr, profile, unlisted)
     if encoded_vr and encoded_vr not in {vr, "UN"} and encoded_vr not in vr.split(" or "):
-        found = max(found, _by_vr(tag, encoded_vr, profile), key=lambda rule: _SEVERITY.index(rule.action))
+        found = max(found, _by_vr(tag, encoded_vr, profile, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
     return found
 
 
@@ -343,9 +386,11 @@ def _required(action: Action, needed: AttributeType | None) -> Action:
     return Action.EMPTY if needed in NEEDS_PRESENCE else action
 
 
-def _by_vr(tag: int, vr: str, profile: Profile) -> Rule:
+def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
+    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
+        return Rule(Action.CLEAN, "unlisted", option=Option.CLEAN_DESCRIPTORS)
     for option in profile.options:
         # Of dates and UIDs that the table does not name, the VR says enough.
         if option in DATE_OPTIONS and vr in DATE_VRS:
@@ -356,4 +401,4 @@ def _by_vr(tag: int, vr: str, profile: Profile) -> Rule:
         return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
-    return Rule(profile.unlisted, "unlisted")
+    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, "unlisted")

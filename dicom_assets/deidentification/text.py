@@ -36,7 +36,12 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    terms = charset_terms(defined_charset(data_set.value(SPECIFIC_CHARACTER_SET)) or b"")
+    return codecs_for(data_set.value(SPECIFIC_CHARACTER_SET))
+
+
+def codecs_for(charset: bytes) -> list[str]:
+    """The same for the value of (0008,0005)."""
+    terms = charset_terms(defined_charset(charset) or b"")
     return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
 
 

@@ -150,7 +150,7 @@ def test_overlay_subtype_that_is_no_term_goes() -> None:
 
 
 def test_overlay_of_a_real_image_can_still_be_drawn() -> None:
-    path = get_testdata_file("MR-SIEMENS-DICOM-WithOverlays.dcm", download=False)
+    path = get_testdata_file("examples_overlay.dcm", download=False)
     file = Path(str(path)).read_bytes()
     before = pydicom.dcmread(io.BytesIO(file))
     after = deidentified(file, profile=cleaning_graphics(overlays=Overlays.KEEP_ALL))

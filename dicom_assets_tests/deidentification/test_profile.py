@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_assets.deidentification import profile
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.options import SUPPORTED, Option
 from dicom_assets.deidentification.profile import load_profile, parse_profile, shipped_profile
@@ -118,3 +119,30 @@ def test_the_fingerprint_changes_with_every_setting() -> None:
     ]
     assert len({BASIC.fingerprint, *(profile.fingerprint for profile in changed)}) == 6
     assert BASIC.fingerprint == shipped_profile("basic").fingerprint
+
+
+def test_the_seed_profile_ships_and_takes_the_old_white_lists(tmp_path: Path) -> None:
+    seed = shipped_profile("seed")
+    assert (seed.options, seed.unlisted) == (frozenset({Option.CLEAN_DESCRIPTORS}), Action.CLEAN)
+    assert seed.quarantine.suspect_models == ("the dicom box",)
+
+    (tmp_path / "white_list.json").write_text('{"0008,1030": ["WRIST^RIGHT"], "0008,103E": ["ST HEAD"]}')
+    source = Path(profile.__file__).with_name("profiles") / "seed.yaml"
+    commented = source.read_text()
+    path = tmp_path / "seed.yaml"
+    path.write_text(commented.replace("# white_lists:\n#   - file:", "white_lists:\n  - file:"))
+    assert [listed.values for listed in load_profile(path).white_lists] == [("wrist^right",), ("st head",)]
+
+
+def test_the_research_profile_ships() -> None:
+    research = shipped_profile("research")
+    assert research.options == {
+        Option.RETAIN_MODIFIED_DATES,
+        Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.CLEAN_DESCRIPTORS,
+        Option.RETAIN_SAFE_PRIVATE,
+        Option.CLEAN_GRAPHICS,
+        Option.CLEAN_STRUCTURED_CONTENT,
+    }
+    assert (research.unlisted, research.white_lists, research.overrides) == (Action.KEEP, (), ())
+    assert research.quarantine == BASIC.quarantine
