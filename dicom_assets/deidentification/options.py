@@ -52,5 +52,5 @@ CODES: dict[Option, str] = {
 }
 """CID 7050."""
 
-SUPPORTED: frozenset[Option] = frozenset()
+SUPPORTED: frozenset[Option] = frozenset({Option.CLEAN_PIXEL_DATA})
 """What the engine carries out. A profile that asks for another option is refused."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.options import SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
+from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
+from dicom_assets.deidentification.pixel_cleaning.section import pixel_rules
 from dicom_assets.deidentification.profile_fields import Fields
 from dicom_assets.deidentification.profile_overrides import parse_override
 from dicom_assets.deidentification.table import confidentiality_table
@@ -50,6 +52,7 @@ class Profile:
     unlisted: Action = Action.KEEP
     overrides: tuple[Override, ...] = ()
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
+    pixels: PixelRules = field(default_factory=PixelRules)
     fingerprint: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -121,10 +124,19 @@ def parse_profile(content: str, file: str) -> Profile:
         options=_options(fields),
         unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
         quarantine=_quarantine(fields),
+        pixels=pixel_rules(fields),
     )
+    _check_pixels(fields, profile)
     overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
     fields.refuse_others()
     return replace(profile, overrides=overrides)
+
+
+def _check_pixels(fields: Fields, profile: Profile) -> None:
+    if Option.CLEAN_PIXEL_DATA in profile.options and not profile.pixels:
+        raise fields.error("options", f'"{Option.CLEAN_PIXEL_DATA}" needs the section pixels')
+    if profile.pixels and Option.CLEAN_PIXEL_DATA not in profile.options:
+        raise fields.error("pixels", f'needs "{Option.CLEAN_PIXEL_DATA}" among the options')
 
 
 def _options(fields: Fields) -> frozenset[Option]:
