@@ -27,7 +27,7 @@ def black_samples(image: Image, data_set: DataSet, *, little: bool) -> tuple[int
         return (_monochrome(image),)
     if image.interpretation == PALETTE and image.samples == 1 and not image.signed:
         return (_darkest(palette(data_set, little=little), image),)
-    if image.samples == 3 and not image.signed and image.allocated in {8, 16}:
+    if image.samples == 3 and not image.signed and image.allocated >= 8:
         if image.interpretation == "RGB":
             return (0, 0, 0)
         if image.interpretation in {"YBR_FULL", "YBR_FULL_422"} and image.allocated == 8:

@@ -133,11 +133,12 @@ def plan_pixels(rules: PixelRules, original: DataSet, part10: Part10) -> PixelPl
     image = describe(original, little=header.little)
     fitting = [fitted(rectangle, image.rows, image.columns) for rectangle in (rule.rectangles if rule else ())]
     boxes = [box for box in fitting if box is not None]
+    carried_out = rule is not None and (boxes or rule.outside_ultrasound_regions)
     if regional:
         boxes += _outside_regions(original, image, little=header.little)
     if not (detector or boxes):
         return PixelPlan()
-    return PixelPlan(image, rule.name if rule is not None else "", tuple(boxes), detector)
+    return PixelPlan(image, rule.name if rule is not None and carried_out else "", tuple(boxes), detector)
 
 
 def _regional(rules: PixelRules, rule: PixelRule | None, original: DataSet, sop_class_uid: str) -> bool:
@@ -211,8 +212,9 @@ def _text_boxes(native: Native, original: DataSet, detector: DetectorRules) -> l
 
 def _read_frame(native: Native, original: DataSet, frame: int, effort: Effort) -> list[Box]:
     try:
-        from dicom_assets.deidentification.pixel_cleaning.detector import looks_like_text, read_text
+        from dicom_assets.deidentification.pixel_cleaning.detector import read_text
         from dicom_assets.deidentification.pixel_cleaning.display import views
+        from dicom_assets.deidentification.pixel_cleaning.strokes import looks_like_text
 
         declared = original.value(BURNED_IN_ANNOTATION).strip(b" \0").upper() not in {b"", b"NO"}
         return [

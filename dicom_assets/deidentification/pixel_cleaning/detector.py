@@ -1,4 +1,4 @@
-"""Sees text in frames, offline: a character reader whose weights come with its package, and a quick look before it."""
+"""Reads text in frames, offline: the reader's weights come with its package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from dicom_assets.deidentification.pixel_cleaning.display import View
 
 SHORTEST_TEXT = 3
-"""Reads with fewer letters and digits than this are edges of anatomy more often than text."""
+"""Reads with fewer letters and digits than this are edges of anatomy more often than text; so are those of one letter
+again and again."""
 
 _TILE, _OVERLAP = 1600, 200
 """The reader shrinks larger images, and with them their text; sides of tiles and what they share, in pixels."""
@@ -36,33 +37,25 @@ def require_detector(rules: PixelRules) -> None:
 
 
 def read_text(view: View) -> list[Box]:
-    """Where text stands in a frame."""
-    found = []
-    for tile in _tiles(*view.shape[:2]):
-        part = view[tile.top : tile.bottom, tile.left : tile.right]
-        for corners, text, _ in _reader()(part)[0] or ():
-            if sum(character.isalnum() for character in text) >= SHORTEST_TEXT:
-                columns, rows = zip(*corners, strict=True)
-                box = Box(int(min(columns)), int(min(rows)), int(max(columns)) + 1, int(max(rows)) + 1)
-                left, top = tile.left + max(0, box.left), tile.top + max(0, box.top)
-                found.append(Box(left, top, tile.left + box.right, tile.top + box.bottom))
-    return found
+    """Where text stands in a frame; where one text is certain, the short ones beside it are text too."""
+    reads = [
+        (_box(tile, corners), [character for character in text if character.isalnum()])
+        for tile in _tiles(*view.shape[:2])
+        for corners, text, _ in _reader()(view[tile.top : tile.bottom, tile.left : tile.right])[0] or ()
+    ]
+    if not any(len(characters) >= SHORTEST_TEXT and len(set(characters)) > 1 for _, characters in reads):
+        return []
+    return [box for box, characters in reads if characters]
 
 
-def looks_like_text(view: View) -> bool:
-    """Whether fine strokes in high contrast stand in rows; says yes rather too often."""
-    import cv2
-
-    gray = view if view.ndim == 2 else cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
-    strokes = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
-    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        _, fine = cv2.threshold(cv2.morphologyEx(gray, operation, strokes), 48, 255, cv2.THRESH_BINARY)
-        joined = cv2.morphologyEx(fine, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, (13, 3)))
-        _, _, statistics, _ = cv2.connectedComponentsWithStats(joined)
-        for _, _, width, height, area in statistics[1:].tolist():
-            if 6 <= height <= 80 and width >= 1.5 * height and area >= 0.3 * width * height:
-                return True
-    return False
+def _box(tile: Box, corners: list[list[float]]) -> Box:
+    columns, rows = zip(*corners, strict=True)
+    return Box(
+        tile.left + max(0, int(min(columns))),
+        tile.top + max(0, int(min(rows))),
+        min(tile.right, tile.left + int(max(columns)) + 1),
+        min(tile.bottom, tile.top + int(max(rows)) + 1),
+    )
 
 
 @lru_cache(maxsize=1)
