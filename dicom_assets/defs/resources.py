@@ -16,6 +16,7 @@ from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, load_profile, shipped_profile
+from dicom_assets.deidentification.pixel_cleaning.detector import require_detector
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs
 
@@ -166,10 +167,11 @@ class DeidentificationResource(Settings):
     uid_root: str
 
     def load_profile(self) -> Profile:
-        """A YAML file, or a profile that comes with the package by its name."""
-        if self.profile.endswith((".yaml", ".yml")):
-            return load_profile(Path(self.profile))
-        return shipped_profile(self.profile)
+        """A YAML file, or a profile that comes with the package by its name; what it needs is installed."""
+        is_file = self.profile.endswith((".yaml", ".yml"))
+        profile = load_profile(Path(self.profile)) if is_file else shipped_profile(self.profile)
+        require_detector(profile.pixels)
+        return profile
 
 
 class DataDirResource(Settings):

@@ -14,6 +14,7 @@ from dicom_assets.deidentification.pixel_cleaning.image import (
 
 _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
+_MOST_ENTRIES = 1 << 16
 _SEGMENTED = (0x00281221, 0x00281222, 0x00281223)
 
 
@@ -92,12 +93,12 @@ def _expanded(words: list[int]) -> list[int]:
     position = 0
     while position + 2 <= len(words):
         position = _segment(words, position, found)
-        if len(found) > 1 << 17:
-            break
     return found
 
 
 def _segment(words: list[int], position: int, found: list[int]) -> int:
+    if len(found) > _MOST_ENTRIES:
+        raise not_cleanable("(0028,1221) holds more than a palette may")
     kind, count = words[position : position + 2]
     data = words[position + 2 :]
     if kind == 0 and len(data) >= count:
@@ -110,7 +111,7 @@ def _segment(words: list[int], position: int, found: list[int]) -> int:
     if kind == 2 and len(data) >= 2:
         inner = (data[0] | data[1] << 16) // 2
         for _ in range(count):
-            if inner + 2 > position or words[inner] == 2:
+            if inner + 2 > position or words[inner] == 2 or len(found) > _MOST_ENTRIES:
                 break
             inner = _segment(words, inner, found)
         else:

@@ -177,7 +177,7 @@ def clean_pixels(plan: PixelPlan, original: DataSet, part10: Part10) -> PixelOut
         boxes += seen
     said = (Element(BURNED_IN_ANNOTATION, "CS", b"NO", ours=True),)
     outcome = PixelOutcome(True, put=said, rule=plan.rule, examined=plan.detector is not None)
-    return _stored(outcome, native, part10, len(boxes)) if boxes else outcome
+    return _stored(outcome, native, original, part10, len(boxes)) if boxes else outcome
 
 
 def _blanked(native: Native, boxes: list[Box], original: DataSet) -> Native:
@@ -227,14 +227,15 @@ def _read_frame(native: Native, original: DataSet, frame: int, effort: Effort) -
         raise not_cleanable("text is to be looked for and the extra `ocr` is not installed") from None
 
 
-def _stored(outcome: PixelOutcome, native: Native, part10: Part10, blanked: int) -> PixelOutcome:
-    vr = "OW" if native.words else "OB"
-    element = Element(PIXEL_DATA, vr, bytes(native.pixels))
-    outcome = replace(outcome, pixels=element, blanked=blanked, drop=_EXTREMES)
+def _stored(outcome: PixelOutcome, native: Native, original: DataSet, part10: Part10, blanked: int) -> PixelOutcome:
+    content = bytes(native.pixels)
     if not part10.encapsulated:
-        return outcome
+        element = Element(PIXEL_DATA, original.elements[PIXEL_DATA].vr, content)
+        return replace(outcome, pixels=element, blanked=blanked, drop=_EXTREMES)
     return replace(
         outcome,
+        pixels=Element(PIXEL_DATA, "OW" if native.words else "OB", content),
+        blanked=blanked,
         put=(*outcome.put, *native_header(native, part10.transfer_syntax)),
         drop=_EXTREMES | OFFSET_TABLES,
         transfer_syntax=NATIVE_TRANSFER_SYNTAX,

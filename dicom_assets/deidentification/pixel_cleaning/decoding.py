@@ -28,6 +28,7 @@ from dicom_assets.deidentification.pixel_cleaning.image import (
 from dicom_assets.deidentification.pixels import PIXEL_DATA, PIXEL_TAGS
 
 OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
+_LARGEST = 0xFFFFFFFE
 _LOSSY_COMPRESSION = 0x00282110
 _ALWAYS_LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit})
 
@@ -62,6 +63,8 @@ def _decoded(element: Element, original: DataSet, transfer_syntax: str, image: I
         from pydicom.pixels.decoders.base import get_decoder
     except ImportError:
         raise not_cleanable("pixels are compressed and the extra `pixels` is not installed") from None
+    if image.rows * image.columns * image.samples * image.frames * (image.allocated + 7) // 8 > _LARGEST:
+        raise not_cleanable("(7FE0,0010) is larger, decoded, than an instance can hold")
     options: dict[str, Any] = {
         "rows": image.rows,
         "columns": image.columns,

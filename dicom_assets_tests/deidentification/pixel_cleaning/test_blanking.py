@@ -200,3 +200,25 @@ def test_extremes_that_may_be_untrue_are_removed() -> None:
     ds = of_array(noise(*SHAPE), SmallestImagePixelValue=1, LargestImagePixelValue=254)
     assert "SmallestImagePixelValue" not in written(as_file(ds), blanking(BOX))
     assert "LargestImagePixelValue" in written(as_file(ds), blanking(BOX, when="false."))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [2, 2, 0, 0, 0, 1],
+        [0, 1, 5, 2, 9, 8, 0],
+        [0, 300, 1],
+        [9, 1, 1],
+        [1, 5, 7],
+        [0, 1, 0, 1, 65535, 9, *([2, 9, 2, 0] * 9)],
+    ],
+)
+def test_a_segmented_palette_that_makes_no_sense_keeps_the_instance_back(words: list[int]) -> None:
+    segmented = a_palette("segmented") | {
+        f"Segmented{color}PaletteColorLookupTableData": np.array(words, "<u2").tobytes()
+        for color in ("Red", "Green", "Blue")
+    }
+    file = as_file(of_array(noise(*SHAPE), **segmented))
+    outcome, _ = deidentify(file, profile=blanking(BOX), allowed_modalities=EVERYTHING)
+    assert isinstance(outcome, Quarantined)
+    assert outcome.reason is QuarantineReason.PIXELS_NOT_CLEANABLE

@@ -222,3 +222,9 @@ def refusal(file: bytes) -> str:
     assert isinstance(outcome, Quarantined)
     assert outcome.reason is QuarantineReason.PIXELS_NOT_CLEANABLE
     return outcome.detail
+
+
+def test_an_image_too_large_to_be_stored_uncompressed_is_not_decoded() -> None:
+    ds = pydicom.dcmread(io.BytesIO(LOSSLESS["RLE color"]()))
+    ds.Rows = ds.Columns = 65535
+    assert "larger, decoded, than" in refusal(as_file(ds, RLELossless))

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from dicom_assets.defs.resources import DeidentificationResource
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.pixel_cleaning.detector import read_text, require_detector
 from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
@@ -22,6 +23,7 @@ from dicom_assets_tests.corpus import CORPUS
 from dicom_assets_tests.deidentification.builders import as_file, deidentify
 from dicom_assets_tests.deidentification.pixel_cleaning.builders import (
     EVERYTHING,
+    HEAD,
     Pixels,
     anatomy,
     blanking,
@@ -193,6 +195,18 @@ def test_without_the_extra_a_profile_that_detects_is_refused_at_start(monkeypatc
         require_detector(detecting().pixels)
     require_detector(blanking((0, 0, 1, 1)).pixels)
     require_detector(PixelRules())
+
+
+def test_the_profile_that_a_run_loads_is_refused_without_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "detecting.yaml"
+    path.write_text(f"{HEAD}pixels: {{detector: {{sop_classes: ['*']}}}}\n")
+    resource = DeidentificationResource(profile=str(path), uid_root="2.25")
+    assert resource.load_profile().pixels.detector
+    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", None)
+    with pytest.raises(ConfigurationError, match=r"pixels\.detector"):
+        resource.load_profile()
 
 
 def test_without_the_extra_an_instance_to_examine_is_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
