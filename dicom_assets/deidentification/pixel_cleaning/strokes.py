@@ -24,7 +24,7 @@ _LOWEST, _HIGHEST, _MOST = 10, 128, 1500
 
 
 def looks_like_text(view: View) -> bool:
-    """Whether to read a frame; says yes to one of ten clean ones, and no to text whose letters can't be told apart."""
+    """Whether to read a frame; says yes to few clean ones, and no to text whose letters touch one another."""
     import cv2
 
     gray: Any = view if view.ndim == 2 else cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)

@@ -21,6 +21,7 @@ from dicom_assets.deidentification.profile import parse_profile
 from dicom_assets.errors import ProfileError
 from dicom_assets_tests.deidentification.builders import BASIC
 from dicom_assets_tests.deidentification.pixel_cleaning.builders import HEAD, blanking, profile
+from dicom_assets_tests.deployment import REPOSITORY
 
 SECTION = """
 rules:
@@ -137,3 +138,11 @@ def test_a_mistake_is_named_by_file_line_and_field(content: str, message: str) -
 def test_the_section_needs_the_option() -> None:
     with pytest.raises(ProfileError, match=r'line 3: pixels needs "Clean Pixel Data" among the options'):
         parse_profile("name: a\nversion: 1\npixels: {ultrasound_regions: require}\n", "p.yaml")
+
+
+def test_the_profile_in_the_documentation_is_one() -> None:
+    text = (REPOSITORY / "docs" / "pixel-cleaning.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    rules = parse_profile(f"name: example\nversion: 1\n{example}", "example.yaml").pixels
+    assert [rule.name for rule in rules.rules][::4] == ["acme-ultrasound-banner", "ctp-line-2"]
+    assert rules.detector
