@@ -13,7 +13,7 @@ from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
 from dicom_assets.deidentification.pixel_cleaning.cleaning import PixelPlan, clean_pixels, plan_pixels
-from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_pixels
+from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
 from dicom_assets.deidentification.profile import Profile, QuarantineRules
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
@@ -110,6 +110,7 @@ def _deidentify(
     sop_class_uid = _check(original, part10)
     plan = plan_pixels(profile.pixels, original, part10)
     refuse_by_rules(original, _quarantine_rules(profile, plan), allowed_modalities)
+    check_content(original, sop_class_uid)
     found = collect_identifiers(original)
     _refuse_own_id(original, subject, found)
     cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)

@@ -10,7 +10,7 @@ from io import BytesIO
 
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
 from dicom_assets.errors import ChangedContentError
-from dicom_assets.steps.ports import StageDraft, StageFolder
+from dicom_assets.steps.ports import InstanceSink, InstanceSource
 from dicom_assets.study import FileReceipt, Subject
 
 
@@ -26,11 +26,14 @@ class DeidentificationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*."""
+    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*.
+
+    An empty hash is not compared.
+    """
 
     files: Mapping[str, str]
-    pulled: StageFolder
-    draft: StageDraft
+    pulled: InstanceSource
+    draft: InstanceSink
     settings: DeidentificationSettings
     subject: Subject
     identifiers: frozenset[str] = field(repr=False)
@@ -62,7 +65,8 @@ def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
     uids = UidReplacer(settings.secret, settings.uid_root, batch.recorded_uids)
     content = BytesIO()
     with closing(batch.pulled.open(name)) as source:
-        if hashlib.file_digest(source, "sha256").hexdigest() != batch.files[name]:  # type: ignore[arg-type]
+        expected = batch.files[name]
+        if expected and hashlib.file_digest(source, "sha256").hexdigest() != expected:  # type: ignore[arg-type]
             raise ChangedContentError(
                 f"File {name} of stage pulled is not what the staging PACS delivered. "
                 "Find out who changed it, clear the error, then run again with `refresh: true`."

@@ -12,11 +12,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from dicom_assets.defs.resources import DeidentificationResource
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.pixel_cleaning.detector import read_text, require_detector
 from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
-from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.profile import Profile, find_profile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import QuarantineReason
 from dicom_assets_tests.corpus import CORPUS
@@ -202,11 +201,10 @@ def test_the_profile_that_a_run_loads_is_refused_without_the_extra(
 ) -> None:
     path = tmp_path / "detecting.yaml"
     path.write_text(f"{HEAD}pixels: {{detector: {{sop_classes: ['*']}}}}\n")
-    resource = DeidentificationResource(profile=str(path), uid_root="2.25")
-    assert resource.load_profile().pixels.detector
+    assert find_profile(str(path)).pixels.detector
     monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", None)
     with pytest.raises(ConfigurationError, match=r"pixels\.detector"):
-        resource.load_profile()
+        find_profile(str(path))
 
 
 def test_without_the_extra_an_instance_to_examine_is_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
