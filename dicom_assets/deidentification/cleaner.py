@@ -5,21 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.dates import DATE_VRS, shift
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import concrete_vr, fewest_and_most_values, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.options import Option
+from dicom_assets.deidentification.retained import has_form, hash_value, told_age
 from dicom_assets.deidentification.rules import Rule, RuleBook
 from dicom_assets.deidentification.table import confidentiality_table
-from dicom_assets.deidentification.text import defined_charset
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_of, decode, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, is_structural
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
+ANY_UID = 0x0040A124
+"""UID: the value of a content item, which may be any UID, a device's that an option keeps for one."""
+TIMEZONE_OFFSET = 0x00080201
 PARTS_OF_INSTANCES = frozenset({0x00081160, 0x0062000B})
 """Referenced Frame Number and Referenced Segment Number: no dummy is one, and without them all is referred to."""
 _NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
+_RETAINING = frozenset({Action.SHIFT, Action.AGE, Action.HASH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,11 @@ class Place:
 
 
 class Cleaner:
-    """The rules at work on one instance. `originals` collects the UIDs that were replaced."""
+    """The rules at work on one instance.
+
+    `originals` collects the UIDs that were replaced, and `mentioned` those replaced where a content item refers to
+    anything at all; `kept` those that an option kept.
+    """
 
     def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer) -> None:
         """Clean for `subject` by `rules`."""
@@ -43,9 +54,13 @@ class Cleaner:
         self._subject = subject
         self._uids = uids
         self.originals: set[str] = set()
+        self.mentioned: set[str] = set()
+        self.kept: set[str] = set()
+        self._codecs = ["latin-1"]
 
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
+        self._codecs = codecs_of(original) or self._codecs
         cleaned = self.data_set(original, Place())
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
@@ -66,7 +81,7 @@ class Cleaner:
         rule = self._rules.rule(element.tag, vr, place.path)
         action = rule.action
         if place.dummied and confidentiality_table().row_for(element.tag) is None:
-            action = self._inside_dummy(element, rule.action, place)
+            action = self._inside_dummy(element, rule, place)
         return self._carry_out(action, rule, element, original, place)
 
     def _carry_out(
@@ -74,9 +89,11 @@ class Cleaner:
         action: Action,
         rule: Rule,
         element: Element,
-        original: DataSet,  # noqa: ARG002 - private elements need the block's creator
+        original: DataSet,
         place: Place,
     ) -> Element | None:
+        if action in _RETAINING or (action is Action.KEEP and rule.option and element.items is None):
+            return self._retain(rule, element, original, place)
         match action:
             case Action.REMOVE:
                 return None
@@ -89,7 +106,8 @@ class Cleaner:
             case Action.SUBJECT:
                 return self._ours(element, self._subject.patient_id.encode("ascii"))
             case Action.UID:
-                return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
+                replace = self._replace_mentioned if element.tag == ANY_UID else self.replace_uid
+                return self._ours(element, replace_uids(bytes(element.value), replace))
             case Action.CLASS_UID:
                 well_formed = all(is_well_formed(uid) for uid in split_uids(bytes(element.value)))
                 return element if well_formed else self._ours(element, DUMMY_UID)
@@ -105,9 +123,47 @@ class Cleaner:
         self.originals.add(uid)
         return self._uids(uid)
 
-    def _inside_dummy(self, element: Element, action: Action, place: Place) -> Action:
+    def _replace_mentioned(self, uid: str) -> str:
+        self.mentioned.add(uid)
+        return self._uids(uid)
+
+    @property
+    def unwanted(self) -> set[str]:
+        """The original UIDs that must not be found in what is written."""
+        return self.originals | (self.mentioned - self.kept)
+
+    def _retain(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What an option or an override lets through of a value, else what happens otherwise."""
+        retained = None if element.items is not None else self._retained(rule, element, original)
+        return retained or self._carry_out(rule.otherwise, Rule(rule.otherwise, rule.name), element, original, place)
+
+    def _retained(self, rule: Rule, element: Element, original: DataSet) -> Element | None:
+        value, vr = bytes(element.value), self._vr_of(element)
+        if rule.action is Action.KEEP:
+            if not has_form(vr, value):
+                return None
+            self.kept.update(split_uids(value) if vr == "UI" else ())
+            return element
+        if rule.action is Action.HASH:
+            codecs = codecs_of(original) if SPECIFIC_CHARACTER_SET in original.elements else self._codecs
+            hashed = hash_value(vr, decode(value, codecs), self._uids.hash_text)
+            return None if hashed is None else self._ours(element, hashed)
+        if rule.action is Action.AGE:
+            age = told_age(value)
+            return None if age is None else Element(element.tag, "AS", age)
+        days = 0 if rule.option is Option.RETAIN_FULL_DATES else self._subject.date_offset_days
+        vr = vr if vr in DATE_VRS or element.tag == TIMEZONE_OFFSET else element.vr
+        shifted = shift(vr, value, days)
+        # A time of day is in a closed form, in which no identifier hides; neither is what moved the original.
+        ours = bool(days) or vr == "TM"
+        return None if shifted is None else Element(element.tag, self._vr_of(element), shifted, ours=ours)
+
+    def _inside_dummy(self, element: Element, rule: Rule, place: Place) -> Action:
+        action = rule.action
         # What the table does not name has no place in a dummied sequence: its form stays, its content does not.
         if action in {Action.SUBJECT, Action.UID, Action.CLASS_UID, Action.CHARSET} or element.items is not None:
+            return action
+        if action in _RETAINING or rule.option:
             return action
         if not known_vr(element.tag) or known_vr(element.tag) == "SQ" or is_private(element.tag):
             return Action.REMOVE

@@ -120,7 +120,7 @@ def _deidentify(
     part10 = pixels.encoded_in(part10)
     write_method(cleaned, profile, original, pixels_cleaned=pixels.cleaned)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
-    found |= {Identifier(uid, "UID") for uid in cleaner.originals}
+    found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
     found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
 

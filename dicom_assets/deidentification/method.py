@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.options import CODES, Option
 from dicom_assets.deidentification.profile import ENGINE_VERSION, Profile
@@ -62,7 +63,7 @@ def write_method(data_set: DataSet, profile: Profile, original: DataSet, *, pixe
 def _longitudinal(profile: Profile, original: DataSet) -> str:
     """What became of the dates, now or in an earlier de-identification (PS3.3 C.12.1.1.1)."""
     now = "REMOVED"
-    if Option.RETAIN_MODIFIED_DATES in profile.options:
+    if Option.RETAIN_MODIFIED_DATES in profile.options or any(o.action is Action.SHIFT for o in profile.overrides):
         now = "MODIFIED"
     elif Option.RETAIN_FULL_DATES in profile.options:
         now = "UNMODIFIED"

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.iod import iod_types
-from dicom_assets.deidentification.options import SUPPORTED, Option
+from dicom_assets.deidentification.options import DATE_OPTIONS, SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.pixel_cleaning.detector import require_detector
 from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
@@ -44,6 +45,7 @@ class QuarantineRules:
 class Profile:
     """A profile that was read and can be carried out.
 
+    `epoch` is the day that each patient's earliest known date becomes, where modified dates count from one.
     `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine, table and
     the Types of attributes.
     Profiles of one fingerprint are equal.
@@ -53,6 +55,7 @@ class Profile:
     version: str
     options: frozenset[Option] = frozenset()
     unlisted: Action = Action.KEEP
+    epoch: date | None = None
     overrides: tuple[Override, ...] = ()
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
     pixels: PixelRules = field(default_factory=PixelRules)
@@ -81,6 +84,7 @@ def _fingerprint(profile: Profile) -> str:
     parts = {
         **asdict(profile),
         "options": sorted(profile.options),
+        "epoch": profile.epoch.isoformat() if profile.epoch is not None else "",
         "engine": ENGINE_VERSION,
         "edition": table.edition,
         "table": table.digest,
@@ -134,10 +138,12 @@ def parse_profile(content: str, file: str) -> Profile:
     """
     fields = Fields.parse(content, file)
     name_form = "1 to 16 letters, digits, dots, dashes or underscores"
+    options = _options(fields)
     profile = Profile(
         name=fields.text("name", _NAME, name_form),
         version=fields.text("version", _NAME, name_form),
-        options=_options(fields),
+        options=options,
+        epoch=_epoch(fields, options),
         unlisted=Action(fields.choice("unlisted", UNLISTED_ACTIONS, Action.KEEP)),
         quarantine=_quarantine(fields),
         pixels=pixel_rules(fields),
@@ -157,15 +163,31 @@ def _check_pixels(fields: Fields, profile: Profile) -> None:
 
 def _options(fields: Fields) -> frozenset[Option]:
     known = {option.value.casefold(): option for option in Option}
-    found = set()
+    found: set[Option] = set()
     for text, node in fields.texts("options"):
         option = known.get(text.casefold())
         if option is None:
             raise fields.error("options", "names an option that PS3.15 E.3 does not have", node)
         if option not in SUPPORTED:
             raise fields.error("options", f'"{option}" is not supported yet', node)
+        if option in DATE_OPTIONS and not DATE_OPTIONS.isdisjoint(found - {option}):
+            raise fields.error("options", "has both Full Dates and Modified Dates: choose one", node)
         found.add(option)
     return frozenset(found)
+
+
+def _epoch(fields: Fields, options: frozenset[Option]) -> date | None:
+    inner = fields.section("dates")
+    if inner is None:
+        return None
+    text = inner.text("epoch", re.compile(r"\d{4}-\d\d-\d\d"), "a day, written YYYY-MM-DD")
+    inner.refuse_others()
+    if Option.RETAIN_MODIFIED_DATES not in options:
+        raise inner.error("epoch", f'goes only with the option "{Option.RETAIN_MODIFIED_DATES}"')
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise inner.error("epoch", "is not a day of the calendar") from None
 
 
 def _quarantine(fields: Fields) -> QuarantineRules:
