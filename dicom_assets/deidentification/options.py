@@ -60,6 +60,7 @@ SUPPORTED: frozenset[Option] = frozenset(
         Option.CLEAN_DESCRIPTORS,
         Option.CLEAN_GRAPHICS,
         Option.CLEAN_STRUCTURED_CONTENT,
+        Option.CLEAN_PIXEL_DATA,
         Option.RETAIN_FULL_DATES,
         Option.RETAIN_MODIFIED_DATES,
         Option.RETAIN_PATIENT_CHARACTERISTICS,

@@ -17,6 +17,9 @@ from dicom_assets.deidentification.graphics import Annotations, Curves, Graphics
 from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import DATE_OPTIONS, SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
+from dicom_assets.deidentification.pixel_cleaning.detector import require_detector
+from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
+from dicom_assets.deidentification.pixel_cleaning.section import pixel_rules
 from dicom_assets.deidentification.profile_fields import Fields
 from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
 from dicom_assets.deidentification.profile_safe_private import parse_safe_private
@@ -66,6 +69,7 @@ class Profile:
     quarantine: QuarantineRules = field(default_factory=QuarantineRules)
     white_lists: tuple[WhiteList, ...] = ()
     safe_private: tuple[SafeAddition, ...] = ()
+    pixels: PixelRules = field(default_factory=PixelRules)
     fingerprint: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -109,8 +113,11 @@ def find_profile(name: str) -> Profile:
 
     Raises:
         ProfileError: names file, line and field.
+        ConfigurationError: the profile asks for what is not installed.
     """
-    return load_profile(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_profile(name)
+    profile = load_profile(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_profile(name)
+    require_detector(profile.pixels)
+    return profile
 
 
 def load_profile(path: Path) -> Profile:
@@ -154,8 +161,10 @@ def parse_profile(content: str, file: str, folder: Path | None = None) -> Profil
         epoch=_epoch(fields, options),
         graphics=_graphics(fields, options),
         quarantine=_quarantine(fields),
+        pixels=pixel_rules(fields),
     )
     profile = replace(profile, unlisted=_unlisted(fields, profile.options))
+    _check_pixels(fields, profile)
     overrides = tuple(parse_override(inner, profile) for inner in fields.sections("overrides"))
     profile = replace(profile, overrides=overrides, safe_private=_safe_private(fields, profile.options))
     profile = replace(profile, white_lists=_white_lists(fields, profile, folder))
@@ -185,6 +194,13 @@ def _white_lists(fields: Fields, profile: Profile, folder: Path | None) -> tuple
     for entry in entries:
         entry.refuse_unused(lambda tag, vr: tag in overridden or rules.rule(tag, vr).action is Action.CLEAN)
     return found
+
+
+def _check_pixels(fields: Fields, profile: Profile) -> None:
+    if Option.CLEAN_PIXEL_DATA in profile.options and not profile.pixels:
+        raise fields.error("options", f'"{Option.CLEAN_PIXEL_DATA}" needs the section pixels')
+    if profile.pixels and Option.CLEAN_PIXEL_DATA not in profile.options:
+        raise fields.error("pixels", f'needs "{Option.CLEAN_PIXEL_DATA}" among the options')
 
 
 def _options(fields: Fields) -> frozenset[Option]:

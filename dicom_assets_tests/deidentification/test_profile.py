@@ -78,7 +78,8 @@ def test_an_option_that_is_not_carried_out_is_refused(option: Option) -> None:
 
 @pytest.mark.parametrize("option", sorted(SUPPORTED))
 def test_an_option_that_is_carried_out_is_read(option: Option) -> None:
-    assert parse_profile(f"{HEAD}options:\n  - {option}\n", "p.yaml").options == {option}
+    section = "pixels: {ultrasound_regions: require}\n" if option is Option.CLEAN_PIXEL_DATA else ""
+    assert parse_profile(f"{HEAD}{section}options:\n  - {option}\n", "p.yaml").options == {option}
 
 
 MODIFIED = f"options:\n  - {Option.RETAIN_MODIFIED_DATES}\n"
