@@ -13,12 +13,14 @@ from dicom_assets.deidentification import (
     EpochRequest,
     InstanceIdentity,
     Quarantined,
+    UidReplacer,
     UnreadableInstanceError,
     read_identity,
 )
 from dicom_assets.errors import ChangedContentError, StorageError, StudyError
 from dicom_assets.steps.deidentify_batch import Batch, DeidentificationSettings, InstanceOutcome
 from dicom_assets.steps.deidentify_files import deidentify_files
+from dicom_assets.steps.folder_names import FolderNames
 from dicom_assets.steps.ports import Folder, IdentityDb, InstanceSource
 from dicom_assets.steps.pull_study import require_one_patient
 from dicom_assets.study import PatientIdentity, QuarantineReason, Subject
@@ -83,7 +85,9 @@ def deidentify_folder(
             on_report(_kept_back_unread(folder, scanned))
         else:
             studies[scanned.identity.study_uid].append(scanned)
-    job = _FolderJob(folder, settings, identity_db, executor)
+    everybody = (file.identity for files in studies.values() for file in files if file.identity is not None)
+    names_shown = FolderNames(everybody, UidReplacer(settings.secret).hash_text)
+    job = _FolderJob(folder, settings, identity_db, executor, names_shown)
     job.settle_offsets(studies)
     with ThreadPoolExecutor(workers, thread_name_prefix="study") as threads:
         futures = [threads.submit(job.study, uid, files) for uid, files in studies.items()]
@@ -131,12 +135,18 @@ class _FolderJob:
     """One study after the other, on threads."""
 
     def __init__(
-        self, folder: Folder, settings: DeidentificationSettings, identity_db: IdentityDb, executor: Executor
+        self,
+        folder: Folder,
+        settings: DeidentificationSettings,
+        identity_db: IdentityDb,
+        executor: Executor,
+        names: FolderNames,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._identity_db = identity_db
         self._executor = executor
+        self._names = names
         self._placing = Lock()
 
     def settle_offsets(self, studies: Mapping[str, Sequence[_Scanned]]) -> None:
@@ -189,10 +199,11 @@ class _FolderJob:
             return self._kept_back(outcome.source, done.reason, done.detail)
         sha256 = "" if outcome.receipt is None else outcome.receipt.sha256
         try:
-            output = self._folder.place(outcome.source, done.sop_instance_uid, sha256)
+            target = self._names.parent_of(outcome.source) / f"{done.sop_instance_uid}.dcm"
+            self._folder.place(outcome.source, target.as_posix(), sha256)
         except ChangedContentError as error:
             return self._kept_back(outcome.source, QuarantineReason.CONFLICTING_DUPLICATE, str(error))
-        return InstanceReport(outcome.source, WRITTEN, output=output)
+        return InstanceReport(outcome.source, WRITTEN, output=target.as_posix())
 
     def _kept_back(self, name: str, reason: str, detail: str) -> InstanceReport:
         self._folder.keep_back(name)

@@ -180,12 +180,12 @@ class Folder(Protocol):
     def names(self) -> Sequence[str]:
         """Every file, as a path relative to the source folder with slashes, sorted."""
 
-    def place(self, name: str, sop_instance_uid: str, sha256: str) -> str:
-        """Put a drafted file in its place, named by its new UID; returns its path relative to the target folder.
+    def place(self, name: str, target: str, sha256: str) -> None:
+        """Put a drafted file in its place, a path relative to the target folder.
 
         Raises:
             StorageError: the disk is full or not writable.
-            ChangedContentError: another file with other bytes is there already from this source folder.
+            ChangedContentError: this run put other bytes there before.
         """
 
     def keep_back(self, name: str) -> None:

@@ -11,6 +11,8 @@ from dicom_assets.verification.reading import Element, Instance, paired_elements
 from dicom_assets.verification.verdict import CheckResult
 
 BIRTH_DATE = 0x00100030
+DUMMY = date(1900, 1, 1)
+"""What stands where a date had to be and none could stay: no date of a study."""
 
 
 class Intervals:
@@ -27,11 +29,14 @@ class Intervals:
             return
         self._examined += 1
         patient = (source.text("PatientID"), source.text("IssuerOfPatientID"))
+        if not patient[0]:
+            # Nobody can tell whether two without an id are one; who is one now moves as one.
+            patient = ("", dest.text("PatientID") or dest.text("StudyInstanceUID"))
         for before, after in paired_elements(source.ds, dest.ds):
             if before.vr not in ("DA", "DT") or before.tag == BIRTH_DATE:
                 continue
             for old, new in zip(_days(before), _days(after), strict=False):
-                if old is not None and new is not None:
+                if old is not None and new not in {None, DUMMY}:
                     shift = (new - old).days
                     self._shifts[patient][shift] += 1
                     self._seen[patient, shift].append((file, place_of(after.path)))

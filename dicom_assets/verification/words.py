@@ -56,13 +56,16 @@ def words_of(text: str) -> set[str]:
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    # Attribute names of PS3.6, UID names of its Annex A, and the code meanings of PS3.16, as pydicom has them.
+    # Attribute names of PS3.6, UID names of its Annex A, and the code meanings of PS3.16, as pydicom has them, and what
+    # makers of private blocks call themselves, since phantoms are called after them.
+    from pydicom._private_dict import private_dictionaries
     from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
     from pydicom.sr.codedict import codes
     from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
 
     found = {word.lower() for entry in DicomDictionary.values() for word in _WORDS.findall(entry[2])}
     found |= {word.lower() for entry in UID_dictionary.values() for word in _WORDS.findall(entry[0])}
+    found |= {word.lower() for creator in private_dictionaries for word in _WORDS.findall(creator)}
     for scheme in ("DCM", "SCT"):
         keywords = getattr(codes, scheme).dir()
         found |= {word.lower() for keyword in keywords for word in _WORDS_IN_CAMEL_CASE.findall(keyword)}

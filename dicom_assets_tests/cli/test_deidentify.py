@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,31 @@ def test_studies_that_name_no_patient_are_patients_of_their_own(tmp_path: Path) 
     assert run(tmp_path, tmp_path / "in", tmp_path / "out").exit_code == 0
 
     assert len({pydicom.dcmread(path).PatientID for path in (tmp_path / "out").iterdir()}) == 2
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["Zweistein_Albertine", "albertine", "MRN-4711-0815", "mrn47110815 CT", STUDY, "Ālbertine", "prior of ZWEISTEIN"],
+)
+def test_a_folder_named_after_a_patient_gets_another_name(tmp_path: Path, folder: str) -> None:
+    put(tmp_path / "in" / "head" / folder / "one.dcm", SOPInstanceUID="1.2.826.0.1.99.1.1.7")
+    # Another patient's file in the same folder tells as much.
+    put(
+        tmp_path / "in" / "head" / folder / "two.dcm",
+        PatientName="Somebody^Else",
+        PatientID="4",
+        StudyInstanceUID="1.2.826.0.1.99.4",
+        SOPInstanceUID="1.2.826.0.1.99.4.1",
+    )
+
+    result = run(tmp_path, tmp_path / "in", tmp_path / "out", "--report", tmp_path / "r.jsonl")
+
+    assert result.exit_code == 0, result.output
+    written = files_below(tmp_path / "out")
+    [shown] = {name.split("/")[1] for name in written}
+    assert re.fullmatch(r"F[0-9A-Z]{16}", shown)
+    assert {name.split("/")[0] for name in written} == {"head"}
+    assert {line["output"] for line in report_of(tmp_path / "r.jsonl")} == set(written)
 
 
 def test_a_dry_run_writes_nothing_but_the_report(tmp_path: Path, source: Path) -> None:
