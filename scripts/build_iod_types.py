@@ -3,9 +3,10 @@
 The facts come from the data files of the PyPI package highdicom (`_standard/*.json`, which it generates from
 PS3.3), so highdicom must be installed where this runs, or its data folder named. Nothing needs it afterwards.
 
-What is extracted are attributes whose code in PS3.15 Table E.1-1 leaves a choice, and attributes that the table
-does not name and whose VR has a rule of its own. An attribute that several modules of an IOD hold in the same place
-has its strictest Type, whatever the modules' usage: where it is present, so may be the module that asks most.
+What is extracted are attributes whose code in PS3.15 Table E.1-1 leaves a choice, and attributes that the table does
+not name, UIDs and pixels excepted, which always stay. An attribute that several modules of an IOD
+hold in the same place has its strictest Type, whatever the modules' usage: where it is present, so may be the module
+that asks most.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
-from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.dictionary import known_vr
-from dicom_assets.deidentification.rules import ACTION_BY_VR
 from dicom_assets.deidentification.table import confidentiality_table
 
 TARGET = Path(__file__).resolve().parent.parent / "dicom_assets" / "deidentification" / "data" / "iod_types.json"
 STRICTEST_FIRST = ("1", "1C", "2", "2C", "3", "")
 CODES_WITHOUT_A_CHOICE = frozenset({"X", "D", "U", "X/Z/U*"})
 OVERLAYS = 0x60
+PIXELS = 0x7FE0
+ALWAYS_STAY = frozenset({"", "UI"})
 CONTENT = {
     "image-pixel": (0x7FE00010,),  # of Type 1C, but the other choice is a URL, which does not leave
     "floating-point-image-pixel": (0x7FE00008,),
@@ -103,7 +104,7 @@ def _matters(tag: int) -> bool:
     row = confidentiality_table().row_for(tag)
     if row is not None:
         return row.basic not in CODES_WITHOUT_A_CHOICE
-    return ACTION_BY_VR.get(known_vr(tag), Action.UID) is not Action.UID and tag >> 24 != OVERLAYS
+    return known_vr(tag) not in ALWAYS_STAY and tag >> 16 != PIXELS and tag >> 24 != OVERLAYS
 
 
 def _share(inside: dict[int, Place], shared: dict[str, int]) -> int | None:

@@ -68,7 +68,7 @@ BULK = frozenset(
 """Standard attributes of VR OB and OW that hold samples or look-up tables, and nothing else."""
 
 STRUCTURAL_GROUPS = frozenset({0x0028, 0x7FE0})
-STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060})
+STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060, 0x00281054})
 """Without them an image can't be read, so a profile's `unlisted` action does not touch them."""
 
 URN_CODE_VALUE = 0x00080120
@@ -86,7 +86,9 @@ _SEVERITY = (
     Action.REMOVE,
 )
 
-BY_VR = "unlisted "
+RECURSE = "recurse"
+UNLISTED = "unlisted"
+BY_VR = UNLISTED + " "
 """How rules that go by the VR alone are named."""
 
 ACTION_BY_VR: dict[str, Action] = {
@@ -358,7 +360,7 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action
         return Rule(Action.REMOVE, "not in the dictionary")
     if vr == "SQ" or encoded_vr == "SQ":
         same = vr == "SQ" and encoded_vr in {"", "SQ"}
-        return Rule(Action.KEEP, "recurse") if same else Rule(Action.REMOVE, "wrong VR")
+        return Rule(Action.KEEP, RECURSE) if same else Rule(Action.REMOVE, "wrong VR")
     if tag == SPECIFIC_CHARACTER_SET:
         return Rule(Action.CHARSET, "character set")
     if tag in CLASS_UIDS:
@@ -370,10 +372,10 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action
 
 
 def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
-    # Going by its VR alone, a rule would take away what the object is not valid without.
-    if not rule.name.startswith(BY_VR):
+    # Going by its VR alone, or by none, a rule would take away what the object is not valid without.
+    if rule.name != RECURSE and not rule.name.startswith(UNLISTED):
         return rule
-    if rule.option is not None:
+    if rule.option is not None or rule.name == RECURSE:
         return replace(rule, otherwise=_required(rule.otherwise, needed))
     return replace(rule, action=_required(rule.action, needed))
 
@@ -389,8 +391,8 @@ def _required(action: Action, needed: AttributeType | None) -> Action:
 def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
-    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
-        return Rule(Action.CLEAN, "unlisted", option=Option.CLEAN_DESCRIPTORS)
+    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS and tag not in STRUCTURAL:
+        return Rule(Action.CLEAN, UNLISTED, option=Option.CLEAN_DESCRIPTORS)
     for option in profile.options:
         # Of dates and UIDs that the table does not name, the VR says enough.
         if option in DATE_OPTIONS and vr in DATE_VRS:
@@ -401,4 +403,4 @@ def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
         return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
-    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, "unlisted")
+    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, UNLISTED)

@@ -67,10 +67,17 @@ def dummy_values(vr: str, count: int) -> bytes:
 def is_structural(tag: int, value: bytes) -> bool:
     """Whether a value inside a dummied sequence is one of a closed set of terms that give the tree its form.
 
-    PS3.3 C.10.5, C.17.3, C.18: without value types and relationships a content tree's items can't be told apart.
+    PS3.3 C.10.5, C.17.3, C.18: without value types and relationships a content tree's items can't be told apart, and
+    without positions those that refer to others say nothing.
     """
+    if tag == REFERENCED_CONTENT_ITEM:
+        return len(value) % 4 == 0 and len(value) <= LONGEST_POSITION_BYTES
     return value.strip(b" \0") in _STRUCTURAL_TERMS.get(tag, frozenset())
 
+
+REFERENCED_CONTENT_ITEM = 0x0040DB73
+LONGEST_POSITION_BYTES = 4 * 64
+"""As many levels as are read."""
 
 _UNITS = frozenset({b"PIXEL", b"DISPLAY", b"MATRIX"})
 

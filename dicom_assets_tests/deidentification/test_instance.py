@@ -246,10 +246,11 @@ def test_an_attribute_that_the_table_does_not_name_is_decided_by_its_vr(tag: int
 
 
 def test_unlisted_attributes_follow_the_profile() -> None:
-    file = with_raw(an_instance(), explicit(0x00080070, "LO", b"SENTINEL"))
-    assert deidentified(file, profile=profile_with(unlisted=Action.EMPTY))["Manufacturer"].is_empty
+    file = with_raw(an_instance(), explicit(0x00080070, "LO", b"SENTINEL"), explicit(0x00180015, "CS", b"SENTINEL"))
+    assert deidentified(file, profile=profile_with(unlisted=Action.EMPTY))["BodyPartExamined"].is_empty
     ds = deidentified(file, profile=profile_with(unlisted=Action.REMOVE))
-    assert "Manufacturer" not in ds
+    assert "BodyPartExamined" not in ds
+    assert ds["Manufacturer"].is_empty, "of Type 2 in a CT"
     assert ds.Modality == "CT"
 
 

@@ -31,7 +31,7 @@ SHARED_GROUPS, PER_FRAME_GROUPS = 0x52009229, 0x52009230
         (CTImageStorage, (), 0x00080023, "2C"),  # C.7.6.1 Content Date
         (CTImageStorage, (), 0x00100010, "2"),  # C.7.1.1 Patient's Name
         (CTImageStorage, (), 0x00100030, "2"),  # C.7.1.1 Patient's Birth Date
-        (MRImageStorage, (), 0x00180014, None),  # not in the table, no VR with a rule
+        (MRImageStorage, (), 0x00180014, "3"),  # C.7.6.4 Contrast/Bolus Administration Route Sequence
         (EnhancedCTImageStorage, (), 0x00080023, "1"),  # C.8.15.2 Content Date
         (EnhancedCTImageStorage, (), 0x0008002A, "1C"),  # C.8.15.2 Acquisition DateTime
         (EnhancedCTImageStorage, (), 0x00181000, "1"),  # C.7.5.2 Device Serial Number
