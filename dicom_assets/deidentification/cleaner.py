@@ -85,7 +85,7 @@ class Cleaner:
             case Action.DUMMY:
                 return self._dummy(element, place)
             case Action.SUBJECT:
-                return self._ours(element, self._subject.patient_id.encode("ascii"))
+                return self._ours(element, self.subject_value())
             case Action.UID:
                 return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
             case Action.CLASS_UID:
@@ -97,6 +97,11 @@ class Cleaner:
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
         raise ConfigurationError(f"the engine does not carry out the action {action}")
+
+    def subject_value(self) -> bytes:
+        """What takes the place of the patient's name and id, of even length."""
+        value = self._subject.patient_id.encode("ascii")
+        return value + b" " * (len(value) & 1)
 
     def replace_uid(self, uid: str) -> str:
         """The replacement of a UID, which is remembered as an original."""

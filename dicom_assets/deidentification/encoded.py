@@ -7,7 +7,7 @@ to warn about or to log a value. What does not add up raises, with tags and coun
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 
 from dicom_assets.deidentification.dictionary import is_private, known_vr, tag_text
@@ -68,7 +68,7 @@ class Element:
 class DataSet:
     """Elements by tag, in the order they came. `undefined` tells an item of undefined length."""
 
-    elements: dict[int, Element] = field(default_factory=dict)
+    elements: MutableMapping[int, Element] = field(default_factory=dict)
     undefined: bool = False
 
     def value(self, tag: int) -> bytes:
@@ -106,6 +106,15 @@ class Reader:
     def sequence(self, position: int = 0) -> list[DataSet]:
         """The items that fill the buffer from `position` on, with or without a delimiter at the end."""
         return self._items(position, len(self._data), 1, delimited=False)[0]
+
+    def element(self, position: int, end: int, depth: int) -> tuple[Element, int]:
+        """The element at `position`, inside `depth` sequences, and where it ends, which is not after `end`."""
+        tag, vr, length, start = self._header(position, end)
+        return self._element(tag, vr, length, start, end, depth)
+
+    def item(self, position: int, end: int, depth: int, *, delimited: bool) -> DataSet:
+        """The content of an item, inside `depth` sequences; it ends at `end` or, `delimited`, somewhere before."""
+        return self._elements(position, end, depth, delimited=delimited)[0]
 
     def _elements(
         self, position: int, end: int, depth: int, *, delimited: bool = False, stop: int | None = None

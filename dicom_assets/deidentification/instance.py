@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from dicom_assets.deidentification.cleaner import Cleaner
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
+from dicom_assets.deidentification.fast.file import known_identifiers, open_plain, sop_class_of, uids_occur
+from dicom_assets.deidentification.fast.plan import OddError, plan_for
+from dicom_assets.deidentification.fast.walk import Walk
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
@@ -38,6 +43,27 @@ class Destination(Protocol):
 Parts = tuple[bytes | bytearray | memoryview, ...]
 
 
+class Engine(StrEnum):
+    """Which of the two engines does the work; where both can, they write the same bytes."""
+
+    AUTO = "auto"
+    """The fast path where nothing is odd, else the thorough path."""
+    THOROUGH = "thorough"
+    FAST = "fast"
+    """The fast path or an `OddError`: to find out whether a file takes it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Order:
+    """What was asked for. *Identified*."""
+
+    profile: Profile
+    subject: Subject
+    uids: UidReplacer
+    allowed_modalities: frozenset[str]
+    identifiers: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
     parts: Parts
@@ -53,6 +79,7 @@ def deidentify_instance(
     uids: UidReplacer,
     allowed_modalities: frozenset[str],
     identifiers: frozenset[str] = frozenset(),
+    engine: Engine = Engine.AUTO,
 ) -> Deidentified | Quarantined:
     """Write what may leave of an instance, or nothing.
 
@@ -64,16 +91,19 @@ def deidentify_instance(
         uids: replaces UIDs; its `seen` grows.
         allowed_modalities: values of Modality, in upper case, that are not kept back.
         identifiers: more texts that must not be found in what is written.
+        engine: not needed but for tests and comparisons.
 
     Raises:
         ConfigurationError: the subject's id can't be written.
+        OddError: `engine` is FAST and the instance is for the thorough path.
         OSError: source or destination failed.
     """
     _check_subject(subject)
     source.seek(0)
     content = source.read()
+    order = _Order(profile, subject, uids, allowed_modalities, identifiers)
     try:
-        written = _deidentify(content, profile, subject, uids, allowed_modalities, identifiers)
+        written = _deidentify(content, order, engine)
     except RefusedError as refusal:
         return Quarantined(refusal.reason, refusal.detail)
     except EncodingError as error:
@@ -96,27 +126,54 @@ def _check_subject(subject: Subject) -> None:
         raise ConfigurationError("a subject's id must be 1 to 64 printable ASCII characters without \\, ^ and =")
 
 
-def _deidentify(
-    content: bytes,
-    profile: Profile,
-    subject: Subject,
-    uids: UidReplacer,
-    allowed_modalities: frozenset[str],
-    identifiers: frozenset[str],
-) -> _Written:
+def _deidentify(content: bytes, order: _Order, engine: Engine) -> _Written:
+    if engine is Engine.THOROUGH:
+        return _deidentify_thoroughly(content, order)
+    try:
+        return _deidentify_fast(content, order)
+    except (OddError, RefusedError, EncodingError, UnwritableError):
+        if engine is Engine.FAST:
+            raise OddError("the instance is for the thorough path") from None
+    return _deidentify_thoroughly(content, order)
+
+
+def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     part10 = _open(content)
     original, _ = Reader(part10.data, part10.encoding).data_set()
     sop_class_uid = _check(original, part10)
-    refuse_by_rules(original, profile.quarantine, allowed_modalities)
+    refuse_by_rules(original, order.profile.quarantine, order.allowed_modalities)
     found = collect_identifiers(original)
-    _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)
+    _refuse_own_id(original, order.subject, {identifier.text.casefold() for identifier in found})
+    cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids)
     cleaned = cleaner.clean(original)
-    write_method(cleaned, profile, original)
+    write_method(cleaned, order.profile, original)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
     found |= {Identifier(uid, "UID") for uid in cleaner.originals}
-    found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
+    found |= {Identifier(text.strip(), "given identifier") for text in order.identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
+
+
+def _deidentify_fast(content: bytes, order: _Order) -> _Written:
+    """The same by one walk over the bytes; whatever is odd or would be refused raises, and is then done thoroughly."""
+    part10, start = open_plain(content)
+    rules = rule_book(order.profile, sop_class_of(content, start, part10.encoding))
+    uids = order.uids.fork()
+    cleaner = Cleaner(rules, order.subject, uids)
+    walk = Walk(content, start, plan_for(rules, implicit=part10.encoding.implicit), cleaner)
+    walk.run()
+    sop_class_uid = _check(walk.original, part10)
+    if rule_book(order.profile, sop_class_uid) is not rules:
+        raise OddError("(0008,0016) is not where it should be")
+    refuse_by_rules(walk.original, order.profile.quarantine, order.allowed_modalities)
+    known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
+    _refuse_own_id(walk.original, order.subject, known.texts)
+    header = walk.header(order.profile)
+    if known.occur(header) or uids_occur(cleaner.originals, header):
+        raise OddError("what may be a residual identifier")
+    outcome = _outcome(walk.original, walk.cleaned_uids(), part10, sop_class_uid)
+    head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)
+    order.uids.seen.update(uids.seen)
+    return _Written((head, header, walk.pixels_as_they_are()), outcome)
 
 
 def _open(content: bytes) -> Part10:
@@ -139,11 +196,11 @@ def _check(original: DataSet, part10: Part10) -> str:
     return sop_class_uid
 
 
-def _refuse_own_id(original: DataSet, subject: Subject, found: set[Identifier]) -> None:
+def _refuse_own_id(original: DataSet, subject: Subject, found: Collection[str]) -> None:
     # An alias that equals an original identifier would let that identifier through as if it were ours.
     if text_of(original, 0x00120062) == "YES":
         return
-    if any(identifier.text.casefold() == subject.patient_id.strip().casefold() for identifier in found):
+    if subject.patient_id.strip().casefold() in found:
         raise RefusedError(Reason.RESIDUAL_IDENTIFIER, "the subject's id equals an original identifier")
 
 

@@ -64,6 +64,14 @@ class Part10:
         return self.transfer_syntax == DeflatedExplicitVRLittleEndian
 
 
+def plain_encoding(syntax: str) -> Encoding | None:
+    """The encoding of a transfer syntax in which a data set lies open, in little endian; None for any other."""
+    encoding = _NATIVE.get(syntax)
+    if encoding is None:
+        return EXPLICIT_LITTLE if _ENCAPSULATED.fullmatch(syntax) else None
+    return encoding if encoding.little and syntax != DeflatedExplicitVRLittleEndian else None
+
+
 def open_part10(content: bytes) -> Part10:
     """Find out where the data set is and how it is encoded; without preamble or meta information, from itself.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
@@ -18,6 +19,7 @@ def charset_terms(value: bytes) -> list[str]:
     return [term.strip(" \0") for term in value.decode("latin-1").split("\\")]
 
 
+@lru_cache(maxsize=64)
 def defined_charset(value: bytes) -> bytes | None:
     """(0008,0005) with common misspellings mended; None when a term is unknown and so might be anything."""
     terms = []
@@ -36,8 +38,14 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    terms = charset_terms(defined_charset(data_set.value(SPECIFIC_CHARACTER_SET)) or b"")
-    return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
+    return list(codecs_from(data_set.value(SPECIFIC_CHARACTER_SET)))
+
+
+@lru_cache(maxsize=64)
+def codecs_from(value: bytes) -> tuple[str, ...]:
+    """Python's names of the encodings that a value of (0008,0005) declares, as `codecs_of` gives them."""
+    terms = charset_terms(defined_charset(value) or b"")
+    return tuple(_wide(python_encoding[term]) for term in terms if term in python_encoding)
 
 
 def _wide(codec: str) -> str:

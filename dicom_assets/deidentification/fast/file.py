@@ -1,0 +1,125 @@
+"""A file on the fast path: from its bytes to what is left to check and to write."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+from dicom_assets.deidentification.dictionary import tag_text
+from dicom_assets.deidentification.encoded import LONG_VRS, SHORT_VRS, Encoding
+from dicom_assets.deidentification.fast.plan import OddError
+from dicom_assets.deidentification.part10 import Part10, plain_encoding
+from dicom_assets.deidentification.residual import Identifier, Noted, ResidualScan, identifiers_of
+from dicom_assets.deidentification.rules import SOP_CLASS_UID
+from dicom_assets.deidentification.text import codecs_from
+
+_PREAMBLE = 132
+_TRANSFER_SYNTAX = b"\x02\x00\x10\x00"
+_VRS = frozenset(vr.encode("ascii") for vr in SHORT_VRS | LONG_VRS)
+_META_VRS = frozenset(vr.encode("ascii") for vr in SHORT_VRS)
+_SOP_CLASS_UID = struct.pack("<HH", SOP_CLASS_UID >> 16, SOP_CLASS_UID & 0xFFFF)
+_LATEST_SOP_CLASS = 64
+"""Elements before (0008,0016), at the most."""
+
+
+def open_plain(content: bytes) -> tuple[Part10, int]:
+    """The file taken apart, and where its data set begins, if it is a file as PS3.10 wants it in a plain encoding.
+
+    Raises:
+        OddError: it may be anything else.
+    """
+    if content[128:_PREAMBLE] != b"DICM":
+        raise OddError("no preamble")
+    try:
+        syntax, start = _walk_meta(content)
+        encoding = plain_encoding(syntax)
+        explicit = content[start + 4 : start + 6] in _VRS
+        if encoding is None or explicit == encoding.implicit or content[start : start + 2] == b"\0\0":
+            raise OddError("not a plain transfer syntax, or not encoded as it says")
+    except (IndexError, struct.error):
+        raise OddError("truncated") from None
+    return Part10(syntax, encoding, memoryview(content)[start:]), start
+
+
+def _walk_meta(content: bytes) -> tuple[str, int]:
+    position, previous, syntax, end = _PREAMBLE, -1, "", len(content)
+    while content[position : position + 2] == b"\x02\x00":
+        number, vr = content[position + 2] | content[position + 3] << 8, content[position + 4 : position + 6]
+        if vr in _META_VRS:
+            start = position + 8
+            stop = start + (content[position + 6] | content[position + 7] << 8)
+        elif vr == b"OB":
+            start = position + 12
+            stop = start + int.from_bytes(content[position + 8 : position + 12], "little")
+        else:
+            raise OddError("a VR that is not usual in file meta information")
+        if number <= previous or stop > end:
+            raise OddError("file meta information out of order")
+        if number == 0x0010:
+            syntax = content[start:stop].strip(b" \0").decode("latin-1")
+        position, previous = stop, number
+    if end - position < 8 or content[position + 1 : position + 2] != b"\0" or content[position] < 4:
+        raise OddError("no data set as it should be after the file meta information")
+    return syntax, position
+
+
+def sop_class_of(content: bytes, start: int, encoding: Encoding) -> str:
+    """The value of (0008,0016), which decides about the rules and stands near the beginning.
+
+    Raises:
+        OddError: it does not.
+    """
+    position = start
+    for _ in range(_LATEST_SOP_CLASS):
+        tag, vr = content[position : position + 4], content[position + 4 : position + 6]
+        if encoding.implicit or vr not in _META_VRS:
+            length = int.from_bytes(content[position + (4 if encoding.implicit else 8) :][:4], "little")
+            value = position + (8 if encoding.implicit else 12)
+        else:
+            length, value = int.from_bytes(content[position + 6 : position + 8], "little"), position + 8
+        if tag == _SOP_CLASS_UID:
+            return content[value : value + length].strip(b" \0").decode("latin-1")
+        position = value + length
+        if content[position : position + 1] > b"\x08" or content[position + 1 : position + 2] != b"\0":
+            break
+    raise OddError(f"no {tag_text(SOP_CLASS_UID)} near the beginning")
+
+
+class KnownIdentifiers:
+    """The identifiers of a patient and study, prepared for the residual scan. *Identified*: `repr` shows nothing."""
+
+    def __init__(self, noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> None:
+        """Prepare what instances noted and what was given."""
+        found = identifiers_of(noted)
+        self.texts = frozenset(identifier.text.casefold() for identifier in found)
+        found |= {Identifier(text.strip(), "given identifier") for text in given if text.strip()}
+        self._scan = ResidualScan(found, codecs_from(charset))
+
+    def occur(self, content: bytes) -> bool:
+        """Whether one of them is in what is to be written, or seems to be: then the thorough path looks closer."""
+        return self._scan.occurs(content)
+
+
+@lru_cache(maxsize=64)
+def known_identifiers(noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> KnownIdentifiers:
+    """What the instances of a study share is prepared once. Held in memory only, and never much of it."""
+    return KnownIdentifiers(noted, given, charset)
+
+
+def uids_occur(uids: set[str], content: bytes) -> bool:
+    """Whether one of the UIDs is in what is to be written, in any encoding that the residual scan looks for.
+
+    Raises:
+        OddError: one has not the letters of a UID, so that case and encoding matter.
+    """
+    wide = b".\0" in content
+    for uid in uids:
+        if not _UID_LETTERS.issuperset(uid):
+            raise OddError("a UI value with letters that no UID has")
+        needle = uid.encode("ascii")
+        if needle in content or ((wide or "." not in uid) and uid.encode("utf-16-le") in content):
+            return True
+    return False
+
+
+_UID_LETTERS = frozenset("0123456789.")

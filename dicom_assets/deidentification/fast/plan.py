@@ -1,0 +1,210 @@
+"""What the walk does with each attribute: the rule book's answers, asked for once and kept as steps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.cleaner import FIRST_DATA_SET_TAG, Cleaner, Place
+from dicom_assets.deidentification.dictionary import is_private, known_vr
+from dicom_assets.deidentification.encoded import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    ITEM_END,
+    LONG_VRS,
+    SHORT_VRS,
+    DataSet,
+    Element,
+)
+from dicom_assets.deidentification.pixels import PIXEL_TAGS
+from dicom_assets.deidentification.residual import IDENTIFYING
+from dicom_assets.deidentification.rules import RuleBook
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
+from dicom_assets.deidentification.writer import Writer
+from dicom_assets.errors import DicomAssetsError
+
+COPY, NUMBER, SKIP = range(3)
+"""What the walk does without a further look: leave the bytes, leave them if they are a number, leave them out."""
+HANDLED = 3
+CONSTANT, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, HANDLED + 10)
+NOTED, NOTED_CHARSET, OPEN_PRIVATE, END = range(HANDLED + 10, HANDLED + 14)
+
+SHORT, LONG, IMPLICIT = range(3)
+"""Forms of an element's header (PS3.5 7.1.2 and 7.1.3)."""
+
+OUTCOME_UIDS = frozenset({0x00080018, 0x0020000D, 0x0020000E})
+"""What is written for them becomes part of the outcome."""
+
+_MOST_STEPS = 1 << 14
+_VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
+
+
+class OddError(DicomAssetsError):
+    """This file, or what it holds, is not for the fast path; the message names the reason in general terms."""
+
+
+class Step(NamedTuple):
+    """What is done with an element: `kind` is one of the constants above, `form` how its header is laid out.
+
+    `prefix` is what is written in its place: all of it for CONSTANT and GONE; for a new value, what comes before
+    the length, which takes four bytes if `wide`.
+    """
+
+    tag: int
+    kind: int
+    form: int
+    prefix: bytes = b""
+    wide: bool = False
+
+
+class Plan:
+    """The steps at one place, by the first bytes of an element's header: tag, and VR where there is one."""
+
+    def __init__(self, rules: RuleBook | None, path: tuple[int, ...], *, implicit: bool) -> None:
+        """Know no step yet. Without rules it is the plan for what is removed: only identifiers are noted there."""
+        self.steps: dict[bytes, Step] = {}
+        self.path = path
+        self.implicit = implicit
+        self._rules = rules
+        self._inside: dict[int, Plan] = {}
+
+    @property
+    def top(self) -> bool:
+        """Whether it is for what stands in no sequence."""
+        return not self.path and self._rules is not None
+
+    def inside(self, tag: int) -> Plan:
+        """The plan for the items of a sequence."""
+        if self._rules is None:
+            return self
+        found = self._inside.get(tag)
+        if found is None:
+            found = self._inside[tag] = Plan(self._rules, (*self.path, tag), implicit=self.implicit)
+        return found
+
+    def trim(self) -> None:
+        """Forget everything if odd files have made it large."""
+        if self._size() > _MOST_STEPS:
+            self.steps.clear()
+            self._inside.clear()
+
+    def _size(self) -> int:
+        return len(self.steps) + sum(inside._size() for inside in self._inside.values())
+
+    def learn(self, key: bytes, cleaner: Cleaner) -> Step:
+        """The step for what begins with `key`.
+
+        Raises:
+            OddError: it is for the thorough path.
+        """
+        found = self.steps[key] = self._step(key, cleaner)
+        return found
+
+    def _step(self, key: bytes, cleaner: Cleaner) -> Step:
+        tag = int.from_bytes(key[:2], "little") << 16 | int.from_bytes(key[2:4], "little")
+        if tag == ITEM_END and not any(key[4:]):
+            return Step(tag, END, IMPLICIT)
+        vr = "" if self.implicit else _VRS.get(key[4:6], "?")
+        if tag >> 16 == 0xFFFE or vr == "?" or (self.top and tag < FIRST_DATA_SET_TAG):
+            raise OddError("a delimiter, a VR or an element out of place")
+        if vr == "UN" and known_vr(tag) == "SQ":
+            raise OddError("a sequence encoded as UN")
+        form = IMPLICIT if self.implicit else LONG if vr in LONG_VRS else SHORT
+        if self._rules is None:
+            return Step(tag, _kind_when_removed(tag, vr), form)
+        return self._by_rule(self._rules, Element(tag, vr), form, cleaner)
+
+    def _by_rule(self, rules: RuleBook, element: Element, form: int, cleaner: Cleaner) -> Step:
+        tag, private = element.tag, is_private(element.tag)
+        if not private and (element.vr == "SQ" or (self.implicit and known_vr(tag) == "SQ")):
+            element.items = []
+        rule = rules.rule(tag, "SQ" if element.items is not None else element.vr, self.path)
+        action = rule.action
+        if private:
+            gone = action is Action.REMOVE and rules.rule(tag, "SQ", self.path).action is Action.REMOVE
+            undefined = self.implicit or element.vr == "SQ"
+            return Step(tag, SLOW if not gone else PRIVATE if undefined else SKIP, form)
+        if tag == SPECIFIC_CHARACTER_SET and (action is not Action.CHARSET or element.vr not in {"", "CS"}):
+            raise OddError("an unusual rule for the character set")
+        if self.top and tag in PIXEL_TAGS:
+            if action is not Action.KEEP or rule.name == "override":
+                raise OddError("pixels that do not stay as they are")
+            return Step(tag, PIXELS, form)
+        if element.items is not None:
+            return self._of_sequence(element, action, form, cleaner)
+        if action is Action.KEEP and rule.name == "override":
+            return Step(tag, SLOW, form)
+        return self._of_value(element, action, form, cleaner)
+
+    def _of_sequence(self, element: Element, action: Action, form: int, cleaner: Cleaner) -> Step:
+        if action is Action.KEEP:
+            return Step(element.tag, SEQUENCE, form)
+        if action in {Action.REMOVE, Action.EMPTY}:
+            return Step(element.tag, GONE, form, self._encoded(self._sample(element, cleaner)))
+        return Step(element.tag, SLOW, form)
+
+    def _of_value(self, element: Element, action: Action, form: int, cleaner: Cleaner) -> Step:
+        tag, noted = element.tag, element.tag in IDENTIFYING
+        match action:
+            case Action.KEEP if not noted and element.vr != "UN" and not (self.top and tag in OUTCOME_UIDS):
+                vr = element.vr or known_vr(tag)
+                listed = known_vr(tag)
+                return Step(tag, SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY, form)
+            case Action.REMOVE | Action.EMPTY | Action.DUMMY | Action.REPLACE:
+                kept = self._sample(element, cleaner)
+                if kept is None:
+                    return Step(tag, CONSTANT if noted else SKIP, form)
+                if kept.items is None and not (action is Action.DUMMY and kept.vr == "UI"):
+                    return Step(tag, CONSTANT, form, self._encoded(kept))
+            case Action.UID | Action.SUBJECT | Action.CHARSET:
+                kept = self._sample(element, cleaner)
+                kind = {Action.UID: UID, Action.SUBJECT: SUBJECT, Action.CHARSET: CHARSET}[action]
+                if kept is not None and kept.items is None:
+                    return Step(tag, kind, form, *self._prefix(kept))
+            case Action.CLASS_UID:
+                return Step(tag, CLASS_UID, form)
+        return Step(tag, SLOW, form)
+
+    def _sample(self, element: Element, cleaner: Cleaner) -> Element | None:
+        # What these actions write depends on the attribute and on the subject, never on the value.
+        return cleaner.element(element, DataSet(), Place(self.path))
+
+    def _writer(self) -> Writer:
+        return Writer(IMPLICIT_LITTLE if self.implicit else EXPLICIT_LITTLE)
+
+    def _encoded(self, element: Element | None) -> bytes:
+        writer = self._writer()
+        if element is not None:
+            writer.element(element)
+        return bytes(writer.buffer)
+
+    def _prefix(self, element: Element) -> tuple[bytes, bool]:
+        writer = self._writer()
+        writer.header(element.tag, element.vr, 0)
+        wide = self.implicit or element.vr in LONG_VRS
+        return bytes(writer.buffer[: -4 if wide else -2]), wide
+
+
+def _kind_when_removed(tag: int, vr: str) -> int:
+    if is_private(tag):
+        return OPEN_PRIVATE if vr in {"", "SQ"} else COPY
+    if vr == "SQ" or (not vr and known_vr(tag) == "SQ"):
+        return SEQUENCE
+    if tag == SPECIFIC_CHARACTER_SET:
+        if vr not in {"", "CS"}:
+            raise OddError("an unusual VR of the character set")
+        return NOTED_CHARSET
+    return NOTED if tag in IDENTIFYING else COPY
+
+
+@lru_cache(maxsize=128)
+def plan_for(rules: RuleBook, *, implicit: bool) -> Plan:
+    """The one plan of a rule book, its steps learned before."""
+    return Plan(rules, (), implicit=implicit)
+
+
+@lru_cache(maxsize=2)
+def plan_for_removed(*, implicit: bool) -> Plan:
+    """The one plan for what is inside a sequence that is removed."""
+    return Plan(None, (-1,), implicit=implicit)
