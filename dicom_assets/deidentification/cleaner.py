@@ -60,12 +60,15 @@ class Cleaner:
 
     def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
         """What may leave of an element of `original`; None for nothing."""
-        vr = "SQ" if element.items is not None else element.vr
-        rule = self._rules.rule(element.tag, vr, place.path)
-        action = rule.action
-        if place.dummied and confidentiality_table().row_for(element.tag) is None:
-            action = self._inside_dummy(element, rule.action, place)
+        action, rule = self.action(element, place)
         return self._carry_out(action, rule, element, original, place)
+
+    def action(self, element: Element, place: Place) -> tuple[Action, Rule]:
+        """What is done with an element at a place, and the rule that says so."""
+        rule = self._rules.rule(element.tag, "SQ" if element.items is not None else element.vr, place.path)
+        if place.dummied and confidentiality_table().row_for(element.tag) is None:
+            return self._inside_dummy(element, rule.action, place), rule
+        return rule.action, rule
 
     def _carry_out(
         self,
@@ -125,10 +128,10 @@ class Cleaner:
             return self._items(element, place.inside(element.tag))
         if accepted:
             # The residual scan does not hold against an instance what a person answers for.
-            return Element(element.tag, self._vr_of(element), element.value, ours=True)
+            return Element(element.tag, self.vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
-            return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
+            return Element(element.tag, self.vr_of(element), ours=True)  # not a number, so it might be anything
         return None if known_vr(element.tag) == "SQ" and len(element.value) else element
 
     def _items(self, element: Element, place: Place) -> Element:
@@ -136,11 +139,11 @@ class Cleaner:
         return Element(element.tag, "SQ", items=items, undefined=element.undefined)
 
     def _empty(self, element: Element) -> Element:
-        vr = self._vr_of(element)
+        vr = self.vr_of(element)
         return Element(element.tag, vr, items=[] if vr == "SQ" else None, ours=True)
 
     def _dummy(self, element: Element, place: Place) -> Element:
-        vr = self._vr_of(element)
+        vr = self.vr_of(element)
         if vr == "SQ":
             return self._items(element, place.inside(element.tag, dummied=True))
         if vr == "UI" and element.items is None and bytes(element.value).strip(b" \0"):
@@ -148,9 +151,10 @@ class Cleaner:
         return Element(element.tag, vr, dummy_value(vr), ours=True)
 
     def _ours(self, element: Element, value: bytes) -> Element:
-        return Element(element.tag, self._vr_of(element), value, ours=True)
+        return Element(element.tag, self.vr_of(element), value, ours=True)
 
-    def _vr_of(self, element: Element) -> str:
+    def vr_of(self, element: Element) -> str:
+        """The VR of what is written in place of an element's value."""
         row = confidentiality_table().row_for(element.tag)
         listed = known_vr(element.tag) or (row.vr if row is not None else "")
         return concrete_vr(listed) or element.vr or "UN"

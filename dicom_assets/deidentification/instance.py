@@ -11,8 +11,10 @@ from dicom_assets.deidentification.cleaner import Cleaner
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
-from dicom_assets.deidentification.fast.file import known_identifiers, open_plain, sop_class_of, uids_occur
+from dicom_assets.deidentification.fast.file import open_plain, sop_class_of
+from dicom_assets.deidentification.fast.known import known_identifiers, uids_occur
 from dicom_assets.deidentification.fast.plan import OddError, plan_for
+from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.fast.walk import Walk
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
@@ -168,7 +170,7 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
     _refuse_own_id(walk.original, order.subject, known.texts)
     header = walk.header(order.profile)
-    if known.occur(header) or uids_occur(cleaner.originals, header):
+    if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals, header):
         raise OddError("what may be a residual identifier")
     outcome = _outcome(walk.original, walk.cleaned_uids(), part10, sop_class_uid)
     head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)

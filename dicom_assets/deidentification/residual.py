@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import ahocorasick
 
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_from, decode, encode_bare
-from dicom_assets.deidentification.writer import Span, Writer
+from dicom_assets.deidentification.writer import Span
 
 PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
 PATIENT_IDS = frozenset({0x00100020, 0x00101000, 0x00101090, 0x00380010, 0x00380060, 0x00101050})
@@ -143,6 +143,17 @@ class _Strictness(IntEnum):
     WHOLE = 2
 
 
+class Written(Protocol):
+    """Bytes that are about to be written, and what lies where in them."""
+
+    @property
+    def buffer(self) -> bytes | bytearray:
+        """The bytes."""
+
+    def span_at(self, position: int) -> Span | None:
+        """The value that lies at `position`, or None for a header."""
+
+
 class ResidualScan:
     """Searches written bytes for identifiers in one pass."""
 
@@ -164,14 +175,14 @@ class ResidualScan:
         """Whether there is anything that `find` might count, wherever it stands."""
         return bool(len(self._automaton)) and next(self._automaton.iter(_haystack(content)), None) is not None
 
-    def find(self, writer: Writer) -> str | None:
+    def find(self, written: Written) -> str | None:
         """The first hit outside what we wrote ourselves, as kind and tag; None when nothing is left."""
         if not len(self._automaton):
             return None
-        haystack = _haystack(writer.buffer)
+        haystack = _haystack(written.buffer)
         for last, (length, width, strictness, kind) in self._automaton.iter(haystack):
             start, end = last + 1 - length, last + 1
-            span = writer.span_at(start)
+            span = written.span_at(start)
             if span is not None and span.ours and end <= span.end:
                 continue
             if _counts(haystack, start, end, width, strictness, span):

@@ -66,3 +66,6 @@ _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
     ),
     0x0040A050: frozenset({b"SEPARATE", b"CONTINUOUS"}),
 }
+
+STRUCTURAL_TAGS = frozenset(_STRUCTURAL_TERMS)
+"""Attributes about which `is_structural` may have to say something."""

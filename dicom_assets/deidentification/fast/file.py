@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import LONG_VRS, SHORT_VRS, Encoding
 from dicom_assets.deidentification.fast.plan import OddError
 from dicom_assets.deidentification.part10 import Part10, plain_encoding
-from dicom_assets.deidentification.residual import Identifier, Noted, ResidualScan, identifiers_of
 from dicom_assets.deidentification.rules import SOP_CLASS_UID
-from dicom_assets.deidentification.text import codecs_from
 
 _PREAMBLE = 132
 _TRANSFER_SYNTAX = b"\x02\x00\x10\x00"
@@ -83,43 +80,3 @@ def sop_class_of(content: bytes, start: int, encoding: Encoding) -> str:
         if content[position : position + 1] > b"\x08" or content[position + 1 : position + 2] != b"\0":
             break
     raise OddError(f"no {tag_text(SOP_CLASS_UID)} near the beginning")
-
-
-class KnownIdentifiers:
-    """The identifiers of a patient and study, prepared for the residual scan. *Identified*: `repr` shows nothing."""
-
-    def __init__(self, noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> None:
-        """Prepare what instances noted and what was given."""
-        found = identifiers_of(noted)
-        self.texts = frozenset(identifier.text.casefold() for identifier in found)
-        found |= {Identifier(text.strip(), "given identifier") for text in given if text.strip()}
-        self._scan = ResidualScan(found, codecs_from(charset))
-
-    def occur(self, content: bytes) -> bool:
-        """Whether one of them is in what is to be written, or seems to be: then the thorough path looks closer."""
-        return self._scan.occurs(content)
-
-
-@lru_cache(maxsize=64)
-def known_identifiers(noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> KnownIdentifiers:
-    """What the instances of a study share is prepared once. Held in memory only, and never much of it."""
-    return KnownIdentifiers(noted, given, charset)
-
-
-def uids_occur(uids: set[str], content: bytes) -> bool:
-    """Whether one of the UIDs is in what is to be written, in any encoding that the residual scan looks for.
-
-    Raises:
-        OddError: one has not the letters of a UID, so that case and encoding matter.
-    """
-    wide = b".\0" in content
-    for uid in uids:
-        if not _UID_LETTERS.issuperset(uid):
-            raise OddError("a UI value with letters that no UID has")
-        needle = uid.encode("ascii")
-        if needle in content or ((wide or "." not in uid) and uid.encode("utf-16-le") in content):
-            return True
-    return False
-
-
-_UID_LETTERS = frozenset("0123456789.")

@@ -21,14 +21,15 @@ from dicom_assets.deidentification.pixels import PIXEL_TAGS
 from dicom_assets.deidentification.residual import IDENTIFYING
 from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
+from dicom_assets.deidentification.values import STRUCTURAL_TAGS
 from dicom_assets.deidentification.writer import Writer
 from dicom_assets.errors import DicomAssetsError
 
 COPY, NUMBER, SKIP = range(3)
 """What the walk does without a further look: leave the bytes, leave them if they are a number, leave them out."""
 HANDLED = 3
-CONSTANT, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, HANDLED + 10)
-NOTED, NOTED_CHARSET, OPEN_PRIVATE, END = range(HANDLED + 10, HANDLED + 14)
+CONSTANT, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, 14)
+NOTED, NOTED_CHARSET, OPEN_PRIVATE, END = range(14, 18)
 
 SHORT, LONG, IMPLICIT = range(3)
 """Forms of an element's header (PS3.5 7.1.2 and 7.1.3)."""
@@ -61,26 +62,29 @@ class Step(NamedTuple):
 class Plan:
     """The steps at one place, by the first bytes of an element's header: tag, and VR where there is one."""
 
-    def __init__(self, rules: RuleBook | None, path: tuple[int, ...], *, implicit: bool) -> None:
+    def __init__(self, rules: RuleBook | None, place: Place, *, implicit: bool) -> None:
         """Know no step yet. Without rules it is the plan for what is removed: only identifiers are noted there."""
         self.steps: dict[bytes, Step] = {}
-        self.path = path
+        self.place = place
         self.implicit = implicit
+        self.width = 4 if implicit else 6
+        self.top = not place.path and rules is not None
         self._rules = rules
-        self._inside: dict[int, Plan] = {}
+        self._inside: dict[tuple[int, bool], Plan] = {}
 
     @property
-    def top(self) -> bool:
-        """Whether it is for what stands in no sequence."""
-        return not self.path and self._rules is not None
+    def removed(self) -> Plan:
+        """The plan for what is inside a sequence that is removed."""
+        return _plan_for_removed(implicit=self.implicit)
 
-    def inside(self, tag: int) -> Plan:
+    def inside(self, tag: int, *, dummied: bool = False) -> Plan:
         """The plan for the items of a sequence."""
         if self._rules is None:
             return self
-        found = self._inside.get(tag)
+        found = self._inside.get((tag, dummied))
         if found is None:
-            found = self._inside[tag] = Plan(self._rules, (*self.path, tag), implicit=self.implicit)
+            place = self.place.inside(tag, dummied=dummied)
+            found = self._inside[tag, dummied] = Plan(self._rules, place, implicit=self.implicit)
         return found
 
     def trim(self) -> None:
@@ -113,16 +117,16 @@ class Plan:
         form = IMPLICIT if self.implicit else LONG if vr in LONG_VRS else SHORT
         if self._rules is None:
             return Step(tag, _kind_when_removed(tag, vr), form)
-        return self._by_rule(self._rules, Element(tag, vr), form, cleaner)
+        return self._by_rule(Element(tag, vr), form, cleaner)
 
-    def _by_rule(self, rules: RuleBook, element: Element, form: int, cleaner: Cleaner) -> Step:
+    def _by_rule(self, element: Element, form: int, cleaner: Cleaner) -> Step:
         tag, private = element.tag, is_private(element.tag)
         if not private and (element.vr == "SQ" or (self.implicit and known_vr(tag) == "SQ")):
             element.items = []
-        rule = rules.rule(tag, "SQ" if element.items is not None else element.vr, self.path)
-        action = rule.action
+        action, rule = cleaner.action(element, self.place)
         if private:
-            gone = action is Action.REMOVE and rules.rule(tag, "SQ", self.path).action is Action.REMOVE
+            opened = Element(tag, element.vr, items=[])
+            gone = action is Action.REMOVE and cleaner.action(opened, self.place)[0] is Action.REMOVE
             undefined = self.implicit or element.vr == "SQ"
             return Step(tag, SLOW if not gone else PRIVATE if undefined else SKIP, form)
         if tag == SPECIFIC_CHARACTER_SET and (action is not Action.CHARSET or element.vr not in {"", "CS"}):
@@ -133,13 +137,15 @@ class Plan:
             return Step(tag, PIXELS, form)
         if element.items is not None:
             return self._of_sequence(element, action, form, cleaner)
-        if action is Action.KEEP and rule.name == "override":
+        if (action is Action.KEEP and rule.name == "override") or (self.place.dummied and tag in STRUCTURAL_TAGS):
             return Step(tag, SLOW, form)
         return self._of_value(element, action, form, cleaner)
 
     def _of_sequence(self, element: Element, action: Action, form: int, cleaner: Cleaner) -> Step:
         if action is Action.KEEP:
             return Step(element.tag, SEQUENCE, form)
+        if action is Action.DUMMY and cleaner.vr_of(element) == "SQ":
+            return Step(element.tag, DUMMIED, form)
         if action in {Action.REMOVE, Action.EMPTY}:
             return Step(element.tag, GONE, form, self._encoded(self._sample(element, cleaner)))
         return Step(element.tag, SLOW, form)
@@ -168,7 +174,7 @@ class Plan:
 
     def _sample(self, element: Element, cleaner: Cleaner) -> Element | None:
         # What these actions write depends on the attribute and on the subject, never on the value.
-        return cleaner.element(element, DataSet(), Place(self.path))
+        return cleaner.element(element, DataSet(), self.place)
 
     def _writer(self) -> Writer:
         return Writer(IMPLICIT_LITTLE if self.implicit else EXPLICIT_LITTLE)
@@ -201,10 +207,9 @@ def _kind_when_removed(tag: int, vr: str) -> int:
 @lru_cache(maxsize=128)
 def plan_for(rules: RuleBook, *, implicit: bool) -> Plan:
     """The one plan of a rule book, its steps learned before."""
-    return Plan(rules, (), implicit=implicit)
+    return Plan(rules, Place(), implicit=implicit)
 
 
 @lru_cache(maxsize=2)
-def plan_for_removed(*, implicit: bool) -> Plan:
-    """The one plan for what is inside a sequence that is removed."""
-    return Plan(None, (-1,), implicit=implicit)
+def _plan_for_removed(*, implicit: bool) -> Plan:
+    return Plan(None, Place(), implicit=implicit)
