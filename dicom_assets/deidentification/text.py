@@ -55,6 +55,8 @@ def _wide(codec: str) -> str:
 
 def decode(value: bytes, codecs: list[str]) -> str:
     """The text, its escape sequences followed; what can't be decoded becomes U+FFFD."""
+    if b"\x1b" not in value:
+        return value.decode(codecs[0], "replace")
     return "".join(_decode_fragment(fragment, codecs[0]) for fragment in _FRAGMENTS.findall(value))
 
 

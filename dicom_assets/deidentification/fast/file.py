@@ -70,8 +70,8 @@ def sop_class_of(content: bytes, start: int, encoding: Encoding) -> str:
     for _ in range(_LATEST_SOP_CLASS):
         tag, vr = content[position : position + 4], content[position + 4 : position + 6]
         if encoding.implicit or vr not in _META_VRS:
-            length = int.from_bytes(content[position + (4 if encoding.implicit else 8) :][:4], "little")
             value = position + (8 if encoding.implicit else 12)
+            length = int.from_bytes(content[value - 4 : value], "little")
         else:
             length, value = int.from_bytes(content[position + 6 : position + 8], "little"), position + 8
         if tag == _SOP_CLASS_UID:

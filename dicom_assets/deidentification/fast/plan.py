@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,14 +26,11 @@ from dicom_assets.deidentification.values import STRUCTURAL_TAGS
 from dicom_assets.deidentification.writer import Writer
 from dicom_assets.errors import DicomAssetsError
 
-COPY, NUMBER, SKIP = range(3)
-"""What the walk does without a further look: leave the bytes, leave them if they are a number, leave them out."""
+COPY, NUMBER, REPLACE = range(3)
+"""What the walk does without a further look: leave the bytes, leave them if they are a number, write others."""
 HANDLED = 3
-CONSTANT, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, 14)
+NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, 14)
 NOTED, NOTED_CHARSET, OPEN_PRIVATE, END = range(14, 18)
-
-SHORT, LONG, IMPLICIT = range(3)
-"""Forms of an element's header (PS3.5 7.1.2 and 7.1.3)."""
 
 OUTCOME_UIDS = frozenset({0x00080018, 0x0020000D, 0x0020000E})
 """What is written for them becomes part of the outcome."""
@@ -41,36 +39,44 @@ _MOST_STEPS = 1 << 14
 _VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
 
 
+_Doing = tuple[int, bytes, bool]
+"""Kind, prefix and width of a step."""
+
+
 class OddError(DicomAssetsError):
     """This file, or what it holds, is not for the fast path; the message names the reason in general terms."""
 
 
 class Step(NamedTuple):
-    """What is done with an element: `kind` is one of the constants above, `form` how its header is laid out.
+    """What is done with an element: `kind` is one of the constants above.
 
-    `prefix` is what is written in its place: all of it for CONSTANT and GONE; for a new value, what comes before
-    the length, which takes four bytes if `wide`.
+    `header` and `size` are the bytes of its header and of all of it; a size of 0 stands where the length is not among
+    the header's first eight bytes. `prefix` is what is written in its place: all of it where nothing depends on the
+    value (nothing at all, where it is removed), else what comes before the length, which takes four bytes if `wide`.
     """
 
     tag: int
     kind: int
-    form: int
+    size: int
+    header: int
     prefix: bytes = b""
     wide: bool = False
 
 
 class Plan:
-    """The steps at one place, by the first bytes of an element's header: tag, and VR where there is one."""
+    """The steps at one place, by the first eight bytes of an element: tag, VR where there is one, length mostly."""
 
-    def __init__(self, rules: RuleBook | None, place: Place, *, implicit: bool) -> None:
+    def __init__(
+        self, rules: RuleBook | None, place: Place, *, implicit: bool, learned: Counter[str] | None = None
+    ) -> None:
         """Know no step yet. Without rules it is the plan for what is removed: only identifiers are noted there."""
         self.steps: dict[bytes, Step] = {}
         self.place = place
         self.implicit = implicit
-        self.width = 4 if implicit else 6
         self.top = not place.path and rules is not None
         self._rules = rules
         self._inside: dict[tuple[int, bool], Plan] = {}
+        self._learned = learned if learned is not None else Counter()
 
     @property
     def removed(self) -> Plan:
@@ -84,17 +90,15 @@ class Plan:
         found = self._inside.get((tag, dummied))
         if found is None:
             place = self.place.inside(tag, dummied=dummied)
-            found = self._inside[tag, dummied] = Plan(self._rules, place, implicit=self.implicit)
+            found = self._inside[tag, dummied] = Plan(self._rules, place, implicit=self.implicit, learned=self._learned)
         return found
 
     def trim(self) -> None:
         """Forget everything if odd files have made it large."""
-        if self._size() > _MOST_STEPS:
+        if self._learned.total() > _MOST_STEPS:
             self.steps.clear()
             self._inside.clear()
-
-    def _size(self) -> int:
-        return len(self.steps) + sum(inside._size() for inside in self._inside.values())
+            self._learned.clear()
 
     def learn(self, key: bytes, cleaner: Cleaner) -> Step:
         """The step for what begins with `key`.
@@ -102,24 +106,33 @@ class Plan:
         Raises:
             OddError: it is for the thorough path.
         """
+        self._learned["steps"] += 1
+        if self._learned["steps"] > 2 * _MOST_STEPS:
+            raise OddError("more kinds of elements than any object has")
         found = self.steps[key] = self._step(key, cleaner)
         return found
 
     def _step(self, key: bytes, cleaner: Cleaner) -> Step:
+        if len(key) < 8:
+            raise OddError("truncated")
         tag = int.from_bytes(key[:2], "little") << 16 | int.from_bytes(key[2:4], "little")
-        if tag == ITEM_END and not any(key[4:]):
-            return Step(tag, END, IMPLICIT)
         vr = "" if self.implicit else _VRS.get(key[4:6], "?")
+        if tag == ITEM_END and not any(key[4:]):
+            return Step(tag, END, 8, 8)
         if tag >> 16 == 0xFFFE or vr == "?" or (self.top and tag < FIRST_DATA_SET_TAG):
             raise OddError("a delimiter, a VR or an element out of place")
+        if vr in LONG_VRS and any(key[6:]):
+            raise OddError("reserved bytes that are not zero")
         if vr == "UN" and known_vr(tag) == "SQ":
             raise OddError("a sequence encoded as UN")
-        form = IMPLICIT if self.implicit else LONG if vr in LONG_VRS else SHORT
+        size = 0 if vr in LONG_VRS else 8 + int.from_bytes(key[4 if self.implicit else 6 :], "little")
         if self._rules is None:
-            return Step(tag, _kind_when_removed(tag, vr), form)
-        return self._by_rule(Element(tag, vr), form, cleaner)
+            kind, prefix, wide = _kind_when_removed(tag, vr), b"", False
+        else:
+            kind, prefix, wide = self._by_rule(Element(tag, vr), cleaner)
+        return Step(tag, kind, size, 12 if size == 0 else 8, prefix, wide)
 
-    def _by_rule(self, element: Element, form: int, cleaner: Cleaner) -> Step:
+    def _by_rule(self, element: Element, cleaner: Cleaner) -> _Doing:
         tag, private = element.tag, is_private(element.tag)
         if not private and (element.vr == "SQ" or (self.implicit and known_vr(tag) == "SQ")):
             element.items = []
@@ -128,49 +141,47 @@ class Plan:
             opened = Element(tag, element.vr, items=[])
             gone = action is Action.REMOVE and cleaner.action(opened, self.place)[0] is Action.REMOVE
             undefined = self.implicit or element.vr == "SQ"
-            return Step(tag, SLOW if not gone else PRIVATE if undefined else SKIP, form)
+            return (SLOW if not gone else PRIVATE if undefined else REPLACE), b"", False
         if tag == SPECIFIC_CHARACTER_SET and (action is not Action.CHARSET or element.vr not in {"", "CS"}):
             raise OddError("an unusual rule for the character set")
         if self.top and tag in PIXEL_TAGS:
             if action is not Action.KEEP or rule.name == "override":
                 raise OddError("pixels that do not stay as they are")
-            return Step(tag, PIXELS, form)
+            return PIXELS, b"", False
         if element.items is not None:
-            return self._of_sequence(element, action, form, cleaner)
+            return self._of_sequence(element, action, cleaner)
         if (action is Action.KEEP and rule.name == "override") or (self.place.dummied and tag in STRUCTURAL_TAGS):
-            return Step(tag, SLOW, form)
-        return self._of_value(element, action, form, cleaner)
+            return SLOW, b"", False
+        return self._of_value(element, action, cleaner)
 
-    def _of_sequence(self, element: Element, action: Action, form: int, cleaner: Cleaner) -> Step:
+    def _of_sequence(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         if action is Action.KEEP:
-            return Step(element.tag, SEQUENCE, form)
+            return SEQUENCE, b"", False
         if action is Action.DUMMY and cleaner.vr_of(element) == "SQ":
-            return Step(element.tag, DUMMIED, form)
+            return DUMMIED, b"", False
         if action in {Action.REMOVE, Action.EMPTY}:
-            return Step(element.tag, GONE, form, self._encoded(self._sample(element, cleaner)))
-        return Step(element.tag, SLOW, form)
+            return GONE, self._encoded(self._sample(element, cleaner)), False
+        return SLOW, b"", False
 
-    def _of_value(self, element: Element, action: Action, form: int, cleaner: Cleaner) -> Step:
+    def _of_value(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         tag, noted = element.tag, element.tag in IDENTIFYING
         match action:
             case Action.KEEP if not noted and element.vr != "UN" and not (self.top and tag in OUTCOME_UIDS):
                 vr = element.vr or known_vr(tag)
                 listed = known_vr(tag)
-                return Step(tag, SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY, form)
+                return (SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
             case Action.REMOVE | Action.EMPTY | Action.DUMMY | Action.REPLACE:
                 kept = self._sample(element, cleaner)
-                if kept is None:
-                    return Step(tag, CONSTANT if noted else SKIP, form)
-                if kept.items is None and not (action is Action.DUMMY and kept.vr == "UI"):
-                    return Step(tag, CONSTANT, form, self._encoded(kept))
+                if kept is None or (kept.items is None and not (action is Action.DUMMY and kept.vr == "UI")):
+                    return (NOTED_REPLACE if noted else REPLACE), self._encoded(kept), False
             case Action.UID | Action.SUBJECT | Action.CHARSET:
                 kept = self._sample(element, cleaner)
                 kind = {Action.UID: UID, Action.SUBJECT: SUBJECT, Action.CHARSET: CHARSET}[action]
                 if kept is not None and kept.items is None:
-                    return Step(tag, kind, form, *self._prefix(kept))
+                    return (kind, *self._prefix(kept))
             case Action.CLASS_UID:
-                return Step(tag, CLASS_UID, form)
-        return Step(tag, SLOW, form)
+                return CLASS_UID, b"", False
+        return SLOW, b"", False
 
     def _sample(self, element: Element, cleaner: Cleaner) -> Element | None:
         # What these actions write depends on the attribute and on the subject, never on the value.

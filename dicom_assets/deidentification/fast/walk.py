@@ -21,7 +21,7 @@ from dicom_assets.deidentification.encoded import (
 from dicom_assets.deidentification.fast import plan as steps
 from dicom_assets.deidentification.fast.original import ElementsOnDemand
 from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Output, encode, encoded_method
-from dicom_assets.deidentification.fast.plan import COPY, HANDLED, LONG, SHORT, SKIP, OddError, Plan, Step
+from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in_element
 from dicom_assets.deidentification.text import defined_charset
@@ -31,7 +31,6 @@ _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _NUMERIC = b"0123456789+-.eE\\ \0"
 _DEEPEST = 32
 _long = struct.Struct("<L").unpack_from
-_reserved_and_long = struct.Struct("<HL").unpack_from
 
 
 class Level(NamedTuple):
@@ -88,6 +87,7 @@ class Walk:
         Raises:
             OddError: the file is for the thorough path.
         """
+        self._plan.trim()
         end, output = len(self._data), self._output
         positions: dict[int, int] = {}
         try:
@@ -125,25 +125,14 @@ class Walk:
     def _elements(self, level: Level, plan: Plan, positions: dict[int, int]) -> int:
         # All that is done for most elements is in this loop, not in functions: it is what the fast path's time goes to.
         position, end = level.start, level.end
-        data, known, width, output = self._data, plan.steps, plan.width, self._output
+        data, known, output = self._data, plan.steps, self._output
         out, run = output.written, output.run
         previous, limit = -1, METHOD_PLACES[0][0] if plan.top else NO_TAG
         while position < end:
-            key = data[position : position + width]
+            key = data[position : position + 8]
             step = known.get(key) or plan.learn(key, self._cleaner)
-            tag, kind, form, _, _ = step
-            if form == SHORT:
-                start = position + 8
-                stop = start + (data[position + 6] | data[position + 7] << 8)
-            elif form == LONG:
-                start = position + 12
-                reserved, length = _reserved_and_long(data, position + 6)
-                stop = start + length
-                if reserved:
-                    raise OddError("reserved bytes that are not zero")
-            else:
-                start = position + 8
-                stop = start + _long(data, position + 4)[0]
+            tag, kind, size, header, prefix, _ = step
+            stop = position + size if size else position + 12 + _long(data, position + 8)[0]
             if not previous < tag < limit:
                 if tag <= previous:
                     raise OddError("elements out of order")
@@ -153,20 +142,22 @@ class Walk:
             if kind < HANDLED:
                 if stop > end or (stop - position) & 1:
                     raise OddError("a length that is odd, undefined or too large")
-                if kind == SKIP:
+                if kind == REPLACE:
                     if run < position:
                         out += data[run:position]
+                    if prefix:
+                        out += prefix
                     position = run = stop
                     continue
-                if kind == COPY or not data[start:stop].translate(None, _NUMERIC):
+                if kind == COPY or not data[position + header : stop].translate(None, _NUMERIC):
                     position = stop
                     continue
             output.run = run
             if kind == steps.END:
-                if not level.delimited or stop != start:
+                if not level.delimited or stop != position + 8:
                     raise OddError("a delimiter out of place")
                 return stop
-            position = _HANDLERS[kind](self, step, At(position, start, stop, level, plan))
+            position = _HANDLERS[kind](self, step, At(position, position + header, stop, level, plan))
             run = output.run
         output.run = run
         if level.delimited:
@@ -175,7 +166,7 @@ class Walk:
 
     # Handlers: each takes care of one element and returns where the next one begins.
 
-    def _constant(self, step: Step, at: At) -> int:
+    def _noted_replace(self, step: Step, at: At) -> int:
         self._note(step, at)
         self._output.replace(at.position, at.stop, step.prefix)
         return at.stop
@@ -282,7 +273,8 @@ class Walk:
         if self._pixels is not None:
             raise OddError("several pixel elements")
         stop = self._fragments(at.start, at.level.end) if at.undefined else self._note(step, at)
-        view, vr = memoryview(self._data), "" if at.plan.implicit else self._data[at.position + 4 :][:2].decode()
+        view = memoryview(self._data)
+        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
         value = view[at.start : stop - 8 if at.undefined else stop]
         self._pixels = Element(step.tag, vr, value, undefined=at.undefined)
         self._pixels_at = at.position, stop
@@ -328,7 +320,7 @@ class Walk:
 
 _HANDLERS = {
     steps.NUMBER: Walk._slow,  # it is none, or the loop had copied it
-    steps.CONSTANT: Walk._constant,
+    steps.NOTED_REPLACE: Walk._noted_replace,
     steps.UID: Walk._uid,
     steps.CLASS_UID: Walk._class_uid,
     steps.CHARSET: Walk._character_set,
