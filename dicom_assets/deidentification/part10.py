@@ -22,13 +22,11 @@ from dicom_assets.deidentification.encoded import (
     LONG_VRS,
     SHORT_VRS,
     DataSet,
-    Element,
     Encoding,
     EncodingError,
     Reader,
 )
 from dicom_assets.deidentification.outcome import RefusedError
-from dicom_assets.deidentification.writer import Writer
 from dicom_assets.study import QuarantineReason
 
 IMPLEMENTATION_CLASS_UID = "2.25.187364020951874112635540982417765093281"
@@ -162,16 +160,23 @@ def deflate(parts: Iterable[bytes | bytearray | memoryview]) -> bytes:
 
 def file_head(transfer_syntax: str, sop_class_uid: str, sop_instance_uid: str) -> bytes:
     """An empty preamble and the file meta information, of which nothing is taken over from the original."""
-    writer = Writer(EXPLICIT_LITTLE)
-    writer.element(Element(0x00020001, "OB", b"\0\x01"))
-    for tag, uid in (
-        (0x00020002, sop_class_uid),
-        (0x00020003, sop_instance_uid),
-        (0x00020010, transfer_syntax),
-        (0x00020012, IMPLEMENTATION_CLASS_UID),
-    ):
-        writer.element(Element(tag, "UI", uid.encode("ascii")))
-    writer.element(Element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")))
-    length = Writer(EXPLICIT_LITTLE)
-    length.element(Element(0x00020000, "UL", len(writer.buffer).to_bytes(4, "little")))
-    return bytes(128) + b"DICM" + bytes(length.buffer + writer.buffer)
+    meta = b"".join(
+        (
+            b"\2\0\1\0OB\0\0\2\0\0\0\0\1",
+            _meta_uid(b"\2\0", sop_class_uid),
+            _meta_uid(b"\3\0", sop_instance_uid),
+            _meta_uid(b"\x10\0", transfer_syntax),
+            _meta_uid(b"\x12\0", IMPLEMENTATION_CLASS_UID),
+            b"\2\0\x13\0SH" + len(_VERSION_NAME).to_bytes(2, "little") + _VERSION_NAME,
+        )
+    )
+    return _PREAMBLE + b"\2\0\0\0UL\4\0" + len(meta).to_bytes(4, "little") + meta
+
+
+_PREAMBLE = bytes(128) + b"DICM"
+_VERSION_NAME = IMPLEMENTATION_VERSION_NAME.encode("ascii") + b" " * (len(IMPLEMENTATION_VERSION_NAME) & 1)
+
+
+def _meta_uid(number: bytes, uid: str) -> bytes:
+    value = uid.encode("ascii") + b"\0" * (len(uid) & 1)
+    return b"\2\0" + number + b"UI" + len(value).to_bytes(2, "little") + value
