@@ -150,7 +150,9 @@ class Plan:
             return PIXELS, b"", False
         if element.items is not None:
             return self._of_sequence(element, action, cleaner)
-        if (action is Action.KEEP and rule.name == "override") or (self.place.dummied and tag in STRUCTURAL_TAGS):
+        told_in_outcome = self.top and tag in OUTCOME_UIDS and action is not Action.UID
+        answered_for = action is Action.KEEP and rule.name == "override"
+        if told_in_outcome or answered_for or (self.place.dummied and tag in STRUCTURAL_TAGS):
             return SLOW, b"", False
         return self._of_value(element, action, cleaner)
 
@@ -166,7 +168,7 @@ class Plan:
     def _of_value(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         tag, noted = element.tag, element.tag in IDENTIFYING
         match action:
-            case Action.KEEP if not noted and element.vr != "UN" and not (self.top and tag in OUTCOME_UIDS):
+            case Action.KEEP if not noted and element.vr != "UN":
                 vr = element.vr or known_vr(tag)
                 listed = known_vr(tag)
                 return (SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
