@@ -49,6 +49,7 @@ class QuarantineReason(StrEnum):
     MODALITY_NOT_ALLOWED = "modality-not-allowed"
     UNWRITABLE_VALUE = "unwritable-value"
     RESIDUAL_IDENTIFIER = "residual-identifier"
+    CONFLICTING_DUPLICATE = "conflicting-duplicate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,5 +54,5 @@ def test_every_dependency_has_its_reason() -> None:
     wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
 
     for requirement in wanted:
-        name = re.split(r"[<>=\[]", requirement)[0]
+        name = re.split(r"[<>=;\[]", requirement)[0].strip()
         assert name == project["name"] or re.search(rf"\b{re.escape(name)}\b", reasons), f"{name} has no reason"

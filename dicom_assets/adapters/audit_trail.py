@@ -42,9 +42,13 @@ def _audit_errors() -> Iterator[None]:
 class RunFolder:
     """The audit trail of one run; implements the port `AuditTrail`. Threads may share it."""
 
-    def __init__(self, data_dir: Path, run_id: str, settings: Mapping[str, Fact]) -> None:
+    def __init__(
+        self, data_dir: Path, run_id: str, settings: Mapping[str, Fact], accepted_risks: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the folder; `accepted_risks` are what the profile keeps beyond the table, each with its reason."""
+        risks = accepted_risks or {}
         self._mutex = threading.Lock()
-        self._overview = Overview(run_id=run_id, started_at=datetime.now(UTC), settings=settings)
+        self._overview = Overview(run_id=run_id, started_at=datetime.now(UTC), settings=settings, accepted_risks=risks)
         stamp = self._overview.started_at.strftime("%Y%m%dT%H%M%SZ")
         self.path = data_dir / "runs" / f"run_at_{stamp}_{run_id[:8]}"
         self._reviewed_protocol: set[StudyKey] = set()
@@ -56,6 +60,8 @@ class RunFolder:
             for name in (*_OUTPUT_OF.values(), *_LISTS):
                 (self.path / name).touch()
         self.event("run_started", facts=settings)
+        for what, reason in risks.items():
+            self.event("risk_accepted", facts={"what": what, "reason": reason})
 
     @property
     def _identified(self) -> Path:

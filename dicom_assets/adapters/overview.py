@@ -32,6 +32,7 @@ class Overview:
     run_id: str
     started_at: datetime
     settings: Mapping[str, Fact]
+    accepted_risks: Mapping[str, str] = field(default_factory=dict)
     finished_at: datetime | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     conflicts: Mapping[StudyKey, str] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Overview:
         state = f"finished {self.finished_at:%Y-%m-%d %H:%M:%S} UTC" if self.finished_at else "NOT FINISHED"
         yield f"Run {self.run_id}, started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, {state}"
         yield "Settings: " + ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        yield from (f"Risk accepted in the profile, {what}: {why}" for what, why in self.accepted_risks.items())
         if self.settings.get("dry_run") == "yes":
             yield "DRY RUN: nothing was changed anywhere; this is what would happen."
         yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts().items())

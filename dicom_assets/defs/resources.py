@@ -9,20 +9,20 @@ from pathlib import Path
 import dagster as dg
 
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
+from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
-from dicom_assets.deidentification import Profile, load_profile, shipped_profile
+from dicom_assets.deidentification import Profile, find_profile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs
 
 STAGING_PROTOCOLS = ("c-get", "c-move")
 RESEARCH_PROTOCOLS = ("c-store", "c-get", "c-move")
 """All of DIMSE: whatever the PACS offers for retrieval, we send by C-STORE and ask by C-FIND."""
-MIN_SECRET_BYTES = 16
 
 
 def _node(setting: str, ae_title: str, host: str, port: int) -> PacsNode:
@@ -120,16 +120,7 @@ class IdentityDbResource(Settings):
         Raises:
             ConfigurationError: the file is missing, unreadable or too short.
         """
-        make_one = f"make one with `openssl rand -hex 32 > {self.secret_file}`, mode 0600, and keep it safe"
-        try:
-            secret = Path(self.secret_file).read_bytes().strip()
-        except OSError as error:
-            raise ConfigurationError(
-                f"IDENTITY_SECRET_FILE {self.secret_file} can't be read ({type(error).__name__}): {make_one}."
-            ) from None
-        if len(secret) < MIN_SECRET_BYTES:
-            raise ConfigurationError(f"IDENTITY_SECRET_FILE holds less than {MIN_SECRET_BYTES} bytes: {make_one}.")
-        return secret
+        return read_secret(Path(self.secret_file))
 
     @contextmanager
     def open(self, *, dry_run: bool) -> Iterator[IdentityDatabase | DryRunIdentityDatabase]:
@@ -167,9 +158,7 @@ class DeidentificationResource(Settings):
 
     def load_profile(self) -> Profile:
         """A YAML file, or a profile that comes with the package by its name."""
-        if self.profile.endswith((".yaml", ".yml")):
-            return load_profile(Path(self.profile))
-        return shipped_profile(self.profile)
+        return find_profile(self.profile)
 
 
 class DataDirResource(Settings):

@@ -22,6 +22,7 @@ from dicom_assets.defs.resources import (
     StagingPacsResource,
 )
 from dicom_assets.defs.workers import worker_processes
+from dicom_assets.deidentification import Profile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
@@ -68,7 +69,8 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         store = FolderStudyStore(data_dir / "studies")
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
-        audit = RunFolder(data_dir, run_id, settings_of(config))
+        profile = settings.profile
+        audit = RunFolder(data_dir, run_id, settings_of(config, profile), profile.accepted_risks)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
@@ -105,8 +107,8 @@ def _addresses(host: str) -> set[str]:
         return {host.lower()}
 
 
-def settings_of(config: RunConfig) -> Mapping[str, Fact]:
-    """The run config as the audit trail shows it."""
+def settings_of(config: RunConfig, profile: Profile) -> Mapping[str, Fact]:
+    """The run config and the profile as the audit trail shows them."""
     return {
         "limit": config.limit,
         "modalities": ",".join(config.modality_codes()),
@@ -114,6 +116,7 @@ def settings_of(config: RunConfig) -> Mapping[str, Fact]:
         "publish": _yes(config.publish),
         "refresh": _yes(config.refresh),
         "workers": config.workers,
+        "profile": f"{profile.name} {profile.version} ({profile.fingerprint[:12]})",
     }
 
 

@@ -1,6 +1,7 @@
 """De-identification after PS3.15 Annex E: streams and values in, streams and values out."""
 
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.explain import Explanation, explain_instance
 from dicom_assets.deidentification.identity import read_identity
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import (
@@ -9,16 +10,19 @@ from dicom_assets.deidentification.outcome import (
     Quarantined,
     UnreadableInstanceError,
 )
-from dicom_assets.deidentification.profile import Profile, load_profile, shipped_profile
+from dicom_assets.deidentification.profile import Profile, find_profile, load_profile, shipped_profile
 
 __all__ = [
     "Deidentified",
+    "Explanation",
     "InstanceIdentity",
     "Profile",
     "Quarantined",
     "UidReplacer",
     "UnreadableInstanceError",
     "deidentify_instance",
+    "explain_instance",
+    "find_profile",
     "load_profile",
     "read_identity",
     "shipped_profile",

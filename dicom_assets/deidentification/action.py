@@ -32,7 +32,7 @@ class Action(StrEnum):
     UID = "uid"
     """Every value that is not a registered UID gets its replacement."""
     CLASS_UID = "class-uid"
-    """The UID names a class of objects and stays when it has the form of a UID; else the attribute goes."""
+    """The UID names a class of objects and stays when it has the form of a UID; else a dummy takes its place."""
     SUBJECT = "subject"
     """The subject's id takes the place of the patient's."""
     CHARSET = "charset"

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
-from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
+from dicom_assets.deidentification.dictionary import concrete_vr, fewest_and_most_values, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.rules import Rule, RuleBook
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
-from dicom_assets.deidentification.values import dummy_value, is_structural
+from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, is_structural
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
+PARTS_OF_INSTANCES = frozenset({0x00081160, 0x0062000B})
+"""Referenced Frame Number and Referenced Segment Number: no dummy is one, and without them all is referred to."""
 _NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
 
 
@@ -93,7 +95,7 @@ class Cleaner:
                 return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
             case Action.CLASS_UID:
                 well_formed = all(is_well_formed(uid) for uid in split_uids(bytes(element.value)))
-                return element if well_formed else None
+                return element if well_formed else self._ours(element, DUMMY_UID)
             case Action.CHARSET:
                 terms = defined_charset(bytes(element.value))
                 return None if terms is None else Element(element.tag, "CS", terms)
@@ -117,6 +119,8 @@ class Cleaner:
             return action
         if not known_vr(element.tag) or known_vr(element.tag) == "SQ" or is_private(element.tag):
             return Action.REMOVE
+        if element.tag in PARTS_OF_INSTANCES:
+            return Action.REMOVE
         if element.tag & 0xFFFF == 0 or (action is Action.KEEP and is_structural(element.tag, bytes(element.value))):
             return action
         name = self._rules.rule(element.tag, "", place.path).name
@@ -128,10 +132,10 @@ class Cleaner:
             return self._items(element, place.inside(element.tag))
         if accepted:
             # The residual scan does not hold against an instance what a person answers for.
-            return Element(element.tag, self.vr_of(element), element.value, ours=True)
+            return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
-            return Element(element.tag, self.vr_of(element), ours=True)  # not a number, so it might be anything
+            return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
         return None if known_vr(element.tag) == "SQ" and len(element.value) else element
 
     def _items(self, element: Element, place: Place) -> Element:
@@ -139,22 +143,30 @@ class Cleaner:
         return Element(element.tag, "SQ", items=items, undefined=element.undefined)
 
     def _empty(self, element: Element) -> Element:
-        vr = self.vr_of(element)
+        vr = self._vr_of(element)
         return Element(element.tag, vr, items=[] if vr == "SQ" else None, ours=True)
 
     def _dummy(self, element: Element, place: Place) -> Element:
-        vr = self.vr_of(element)
+        vr = self._vr_of(element)
         if vr == "SQ":
             return self._items(element, place.inside(element.tag, dummied=True))
         if vr == "UI" and element.items is None and bytes(element.value).strip(b" \0"):
             return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
-        return Element(element.tag, vr, dummy_value(vr), ours=True)
+        return Element(element.tag, vr, dummy_values(vr, self._count(element, vr, place)), ours=True)
+
+    def _count(self, element: Element, vr: str, place: Place) -> int:
+        # In a dummied sequence other attributes say how many values there have to be: two for a segment, four for
+        # a circle. Elsewhere the number of values is nobody's business.
+        fewest, most = fewest_and_most_values(element.tag)
+        if not place.dummied:
+            return fewest
+        count = max(fewest, count_values(vr, bytes(element.value)))
+        return count if most is None else min(count, most)
 
     def _ours(self, element: Element, value: bytes) -> Element:
-        return Element(element.tag, self.vr_of(element), value, ours=True)
+        return Element(element.tag, self._vr_of(element), value, ours=True)
 
-    def vr_of(self, element: Element) -> str:
-        """The VR of what is written in place of an element's value."""
+    def _vr_of(self, element: Element) -> str:
         row = confidentiality_table().row_for(element.tag)
         listed = known_vr(element.tag) or (row.vr if row is not None else "")
         return concrete_vr(listed) or element.vr or "UN"

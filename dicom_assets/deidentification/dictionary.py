@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 
 AMBIGUOUS = {
     "OB or OW": "OW",
@@ -35,8 +35,23 @@ def known_vr(tag: int) -> str:
     return "" if vr == "NONE" else vr
 
 
+@lru_cache(maxsize=8192)
+def fewest_and_most_values(tag: int) -> tuple[int, int | None]:
+    """The dictionary's value multiplicity, None for no upper limit; 1 to 1 for tags it does not list."""
+    try:
+        fewest, _, most = str(dictionary_VM(tag)).partition("-")
+    except KeyError:
+        return 1, 1
+    return max(1, int(fewest)), int(most or fewest) if (most or fewest).isdigit() else None
+
+
 def concrete_vr(vr: str, *, signed: bool = False) -> str:
     """One VR where the dictionary leaves a choice (PS3.5 Annex A); `signed` is what Pixel Representation says."""
     if vr == "US or SS":
         return "SS" if signed else "US"
     return AMBIGUOUS.get(vr, vr)
+
+
+def keyword(tag: int) -> str:
+    """The keyword of PS3.6; empty where it lists none."""
+    return "" if is_private(tag) else str(keyword_for_tag(tag))

@@ -13,13 +13,13 @@ from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
 from dicom_assets.deidentification.fast.file import open_plain, sop_class_of
 from dicom_assets.deidentification.fast.known import known_identifiers, uids_occur
-from dicom_assets.deidentification.fast.plan import OddError, plan_for
+from dicom_assets.deidentification.fast.plan import OddError, is_for_the_walk, plan_for
 from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.fast.walk import Walk
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
-from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_pixels
+from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
@@ -144,6 +144,7 @@ def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     original, _ = Reader(part10.data, part10.encoding).data_set()
     sop_class_uid = _check(original, part10)
     refuse_by_rules(original, order.profile.quarantine, order.allowed_modalities)
+    check_content(original, sop_class_uid)
     found = collect_identifiers(original)
     _refuse_own_id(original, order.subject, {identifier.text.casefold() for identifier in found})
     cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids)
@@ -157,6 +158,8 @@ def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
 
 def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     """The same by one walk over the bytes; whatever is odd or would be refused raises, and is then done thoroughly."""
+    if not is_for_the_walk(order.profile):
+        raise OddError("a profile with options that the walk knows nothing about")
     part10, start = open_plain(content)
     rules = rule_book(order.profile, sop_class_of(content, start, part10.encoding))
     uids = order.uids.fork()
@@ -167,6 +170,7 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     if rule_book(order.profile, sop_class_uid) is not rules:
         raise OddError("(0008,0016) is not where it should be")
     refuse_by_rules(walk.original, order.profile.quarantine, order.allowed_modalities)
+    check_content(walk.original, sop_class_uid)
     known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
     _refuse_own_id(walk.original, order.subject, known.texts)
     header = walk.header(order.profile)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.dictionary import tag_text
 
 ANYWHERE: tuple[int, ...] = (-1,)
 """The path of an override that holds at every depth."""
@@ -34,3 +35,8 @@ class Override:
     action: Action
     argument: str = ""
     accepted_risk: str = ""
+
+    def __str__(self) -> str:
+        """The action and the attribute's place, as in `keep (0008,1030)`."""
+        place = "any depth, " if self.path == ANYWHERE else "".join(f"{tag_text(tag)}." for tag in self.path)
+        return f"{self.action} {place}{tag_text(self.tag)}"

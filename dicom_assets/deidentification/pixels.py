@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, EncodingError
+from dicom_assets.deidentification.iod import content_tags
 
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
@@ -14,15 +15,29 @@ _DESCRIPTION = frozenset({_SAMPLES, 0x00280004, _ROWS, _COLUMNS, _BITS})
 _SAMPLES_PER_PIXEL = {b"YBR_FULL_422": 2.0, b"YBR_PARTIAL_422": 2.0, b"YBR_PARTIAL_420": 1.5}
 
 
+def check_content(data_set: DataSet, sop_class_uid: str) -> None:
+    """Find a file that was cut between two elements, before what its class is for; it looks whole otherwise.
+
+    Raises:
+        EncodingError: an image without pixels, a report without content and the like, and nothing comes after.
+    """
+    wanted = content_tags(sop_class_uid)
+    if not wanted or max(data_set.elements) >= min(wanted):
+        return
+    if not wanted.isdisjoint(PIXEL_TAGS):
+        raise EncodingError("an image without pixels")
+    raise EncodingError(f"{' or '.join(map(tag_text, sorted(wanted)))} is missing")
+
+
 def check_pixels(data_set: DataSet, *, little: bool, encapsulated: bool) -> None:
     """Compare the pixel elements with what the Image Pixel module says (PS3.3 C.7.6.3).
 
     Raises:
-        EncodingError: too short, too long, or not in the form its transfer syntax asks for.
+        EncodingError: missing, too short, too long, or not in the form its transfer syntax asks for.
     """
     found = [tag for tag in data_set.elements if tag in PIXEL_TAGS]
     if not found:
-        if not _DESCRIPTION.isdisjoint(data_set.elements) and 0x00287FE0 not in data_set.elements:
+        if not _DESCRIPTION.isdisjoint(data_set.elements):
             raise EncodingError("an image without pixels")
         return
     if len(found) > 1:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import SUPPORTED, Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile_fields import Fields
@@ -40,7 +41,8 @@ class QuarantineRules:
 class Profile:
     """A profile that was read and can be carried out.
 
-    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine and table.
+    `fingerprint` is the SHA-256, hex, over everything that decides what is written: profile, engine, table and
+    the Types of attributes.
     Profiles of one fingerprint are equal.
     """
 
@@ -65,9 +67,9 @@ class Profile:
         return hash(self.fingerprint)
 
     @property
-    def accepted_risks(self) -> tuple[Override, ...]:
-        """The overrides for which a person took the risk of keeping what the table would not."""
-        return tuple(override for override in self.overrides if override.accepted_risk)
+    def accepted_risks(self) -> dict[str, str]:
+        """What is kept beyond the table and the options, and the reason that a person gave for it."""
+        return {str(override): override.accepted_risk for override in self.overrides if override.accepted_risk}
 
 
 def _fingerprint(profile: Profile) -> str:
@@ -78,8 +80,18 @@ def _fingerprint(profile: Profile) -> str:
         "engine": ENGINE_VERSION,
         "edition": table.edition,
         "table": table.digest,
+        "types": iod_types().digest,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def find_profile(name: str) -> Profile:
+    """A YAML file's profile where `name` ends in .yaml or .yml, else the one of that name that comes with the package.
+
+    Raises:
+        ProfileError: names file, line and field.
+    """
+    return load_profile(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_profile(name)
 
 
 def load_profile(path: Path) -> Profile:

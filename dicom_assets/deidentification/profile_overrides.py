@@ -102,7 +102,7 @@ def _keeps_more(override: Override, before: Profile) -> bool:
         return False
     path = () if override.path == ANYWHERE else override.path
     without = RuleBook(before, "").rule(override.tag, concrete_vr(known_vr(override.tag)), path)
-    if without.action in {Action.KEEP, override.action} and known_vr(override.tag) != "SQ":
+    if without.action in {Action.KEEP, override.action}:
         return False
     row = None if is_private(override.tag) else confidentiality_table().row_for(override.tag)
     column = {Action.SHIFT: Option.RETAIN_MODIFIED_DATES, Action.CLEAN: Option.CLEAN_DESCRIPTORS}.get(override.action)

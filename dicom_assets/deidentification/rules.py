@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.dictionary import is_private, known_vr
+from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
 from dicom_assets.deidentification.table import Row, confidentiality_table
@@ -72,7 +73,10 @@ _SEVERITY = (
     Action.REMOVE,
 )
 
-_BY_VR: dict[str, Action] = {
+BY_VR = "unlisted "
+"""How rules that go by the VR alone are named."""
+
+ACTION_BY_VR: dict[str, Action] = {
     "PN": Action.EMPTY,
     "DA": Action.EMPTY,
     "DT": Action.EMPTY,
@@ -91,6 +95,24 @@ _BY_VR: dict[str, Action] = {
 }
 
 
+_PLAIN = {
+    ActionCode.REMOVE: Action.REMOVE,
+    ActionCode.DUMMY: Action.DUMMY,
+    ActionCode.UID: Action.UID,
+    ActionCode.REMOVE_ZERO_OR_UIDS: Action.KEEP,
+}
+
+_COMPOUND: dict[ActionCode, tuple[Action, Action, Action, Action]] = {
+    # for an attribute of Type 1 or 1C, of Type 2 or 2C, of Type 3, of a Type that is not known
+    ActionCode.ZERO: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.EMPTY),
+    ActionCode.ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.DUMMY),
+    ActionCode.REMOVE_OR_ZERO: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.EMPTY),
+    ActionCode.REMOVE_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
+    ActionCode.REMOVE_ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
+}
+"""Zero codes permit a dummy (PS3.15 E.1.1), so they give way to a Type that asks for a value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done with an attribute and the name of the reason: a table's code, or a rule of this module.
@@ -106,24 +128,24 @@ class Rule:
     option: Option | None = None
 
 
-def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:  # noqa: ARG001 - the IOD will decide by them
-    """The one action of a code (PS3.15 E.1.1): toward what removes most while any IOD's object stays valid.
+def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:
+    """The one action of a code (PS3.15 E.1.1), after the attribute's Type in the instance's IOD.
 
-    `path` holds the tags of the sequences around the attribute, outermost first.
+    `path` holds the tags of the sequences around the attribute, outermost first. Where the Type is not known,
+    what keeps any IOD's object valid. The standard asks for X/Z/U* sequences of Type 1 only; they stay, their UIDs
+    replaced, whatever the Type, so that the instances of a study still find each other.
     """
-    match code:
-        case ActionCode.REMOVE:
-            return Action.REMOVE
-        case ActionCode.ZERO | ActionCode.REMOVE_OR_ZERO:
-            return Action.EMPTY
-        case ActionCode.DUMMY | ActionCode.ZERO_OR_DUMMY | ActionCode.REMOVE_OR_DUMMY | ActionCode.REMOVE_ZERO_OR_DUMMY:
-            return Action.DUMMY
-        case ActionCode.UID:
-            return Action.UID
-        case ActionCode.REMOVE_ZERO_OR_UIDS:
-            return Action.KEEP
-        case _:
-            raise ConfigurationError(f"the Basic Profile has no action code {code}")
+    if code in _PLAIN:
+        return _PLAIN[code]
+    if code not in _COMPOUND:
+        raise ConfigurationError(f"the Basic Profile has no action code {code}")
+    needed = attribute_type(sop_class_uid, path, tag)
+    value, presence, otherwise, unknown = _COMPOUND[code]
+    if needed is None:
+        return unknown
+    if needed in NEEDS_VALUE:
+        return value
+    return presence if needed in NEEDS_PRESENCE else otherwise
 
 
 class RuleBook:
@@ -162,7 +184,8 @@ class RuleBook:
             return Rule(Action.SUBJECT, "subject")
         row = confidentiality_table().row_for(tag)
         if row is None:
-            return _unlisted_rule(tag, encoded_vr, self._profile.unlisted)
+            rule = _unlisted_rule(tag, encoded_vr, self._profile.unlisted)
+            return _as_required(rule, attribute_type(self._sop_class_uid, path, tag))
         if is_private(tag):
             safe = Option.RETAIN_SAFE_PRIVATE in self._profile.options
             return Rule(Action.PRIVATE if safe else Action.REMOVE, "private")
@@ -249,11 +272,20 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
     return found
 
 
+def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
+    # Going by its VR alone, a rule would take away what the object is not valid without.
+    if not rule.name.startswith(BY_VR) or rule.action not in {Action.EMPTY, Action.REMOVE}:
+        return rule
+    if needed in NEEDS_VALUE:
+        return replace(rule, action=Action.DUMMY)
+    return replace(rule, action=Action.EMPTY) if needed in NEEDS_PRESENCE else rule
+
+
 def _by_vr(tag: int, vr: str, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
-    if vr in _BY_VR and tag != URN_CODE_VALUE:
-        return Rule(_BY_VR[vr], f"unlisted {vr}")
+    if vr in ACTION_BY_VR and tag != URN_CODE_VALUE:
+        return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
     return Rule(unlisted, "unlisted")

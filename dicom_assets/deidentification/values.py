@@ -42,18 +42,37 @@ _DUMMIES: dict[str, bytes] = {
 }
 
 
+VALUE_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
+"""The length of one value in the VRs that write several without anything between them."""
+
+
+def count_values(vr: str, value: bytes) -> int:
+    """How many values there are, at least 1."""
+    if vr in VALUE_BYTES:
+        return max(1, len(value) // VALUE_BYTES[vr])
+    return value.count(b"\\") + 1
+
+
 def dummy_value(vr: str) -> bytes:
     """The dummy of a VR, unpadded; the same in both byte orders."""
     return _DUMMIES[vr]
 
 
+def dummy_values(vr: str, count: int) -> bytes:
+    """As many dummies as asked for, unpadded, the way several values of the VR are written (PS3.5 6.4)."""
+    between = b"" if vr in VALUE_BYTES else b"\\"
+    return between.join([dummy_value(vr)] * count)
+
+
 def is_structural(tag: int, value: bytes) -> bool:
     """Whether a value inside a dummied sequence is one of a closed set of terms that give the tree its form.
 
-    PS3.3 C.17.3: without value types and relationships the items of a content tree can't be told apart.
+    PS3.3 C.10.5, C.17.3, C.18: without value types and relationships a content tree's items can't be told apart.
     """
     return value.strip(b" \0") in _STRUCTURAL_TERMS.get(tag, frozenset())
 
+
+_UNITS = frozenset({b"PIXEL", b"DISPLAY", b"MATRIX"})
 
 _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
     0x0040A010: frozenset(
@@ -65,6 +84,22 @@ _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
         | {b"WAVEFORM", b"SCOORD", b"SCOORD3D", b"TCOORD", b"CONTAINER", b"TABLE"}
     ),
     0x0040A050: frozenset({b"SEPARATE", b"CONTINUOUS"}),
+    0x0040A130: frozenset({b"POINT", b"MULTIPOINT", b"SEGMENT", b"MULTISEGMENT", b"BEGIN", b"END"}),
+    0x00700003: _UNITS,
+    0x00700004: _UNITS,
+    0x00700005: _UNITS,
+    0x00700012: frozenset({b"LEFT", b"RIGHT", b"CENTER"}),
+    0x00700015: frozenset({b"Y", b"N"}),
+    0x00700024: frozenset({b"Y", b"N"}),
+    0x00700282: _UNITS,
+    0x00700294: frozenset(
+        {b"MULTILINE", b"INFINITELINE", b"CUTLINE", b"RANGELINE", b"RULER", b"AXIS", b"CROSSHAIR", b"ARROW"}
+        | {b"RECTANGLE", b"ELLIPSE"}
+    ),
+    0x00480301: frozenset({b"FRAME", b"VOLUME"}),
+    0x00700023: frozenset(
+        {b"POINT", b"MULTIPOINT", b"POLYLINE", b"CIRCLE", b"ELLIPSE", b"POLYGON", b"ELLIPSOID", b"INTERPOLATED"}
+    ),
 }
 
 STRUCTURAL_TAGS = frozenset(_STRUCTURAL_TERMS)

@@ -10,7 +10,7 @@ from io import BytesIO
 
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
 from dicom_assets.errors import ChangedContentError
-from dicom_assets.steps.ports import StageDraft, StageFolder
+from dicom_assets.steps.ports import InstanceSink, InstanceSource
 from dicom_assets.study import FileReceipt, Subject
 
 
@@ -26,11 +26,14 @@ class DeidentificationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*."""
+    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*.
+
+    An empty hash is not compared.
+    """
 
     files: Mapping[str, str]
-    pulled: StageFolder
-    draft: StageDraft
+    pulled: InstanceSource
+    draft: InstanceSink
     settings: DeidentificationSettings
     subject: Subject
     identifiers: frozenset[str] = field(repr=False)
@@ -74,7 +77,7 @@ def _deidentify_file(batch: Batch, name: str, uids: UidReplacer) -> InstanceOutc
     settings = batch.settings
     with closing(batch.pulled.open(name)) as source:
         content = source.read()
-    if hashlib.sha256(content).hexdigest() != batch.files[name]:
+    if batch.files[name] and hashlib.sha256(content).hexdigest() != batch.files[name]:
         raise ChangedContentError(
             f"File {name} of stage pulled is not what the staging PACS delivered. "
             "Find out who changed it, clear the error, then run again with `refresh: true`."

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, Quarantined
-from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
     InstanceOutcome,
-    deidentify_batch,
 )
+from dicom_assets.steps.deidentify_files import deidentify_files
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
 from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
-
-BATCH_SIZE = 8
-"""Files that go to a worker process at once: few enough to share a study, many enough to be worth the way."""
-
-_one_retry_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +73,21 @@ def deidentify_study(
     if finished is not None:
         return StageOutcome(study_key, Stage.DEIDENTIFIED, finished, redone=False)
     watch = Stopwatch()
+    draft = store.draft(study_key, Stage.DEIDENTIFIED)
     batch = Batch(
         files=facts.files,
         pulled=pulled,
-        draft=store.draft(study_key, Stage.DEIDENTIFIED),
+        draft=draft,
         settings=settings,
         subject=subject,
         identifiers=facts.identifiers,
         recorded_uids=identity_db.replacements(facts.uids),
     )
-    outcomes = _deidentify_with_mappings_in_force(study_key, facts, batch, identity_db, executor, progress)
+    outcomes = deidentify_files(
+        study_key, batch, facts.patient, facts.accession_numbers, identity_db, executor, progress
+    )
     folder = commit(
-        batch.draft,
+        draft,
         study_key,
         Stage.DEIDENTIFIED,
         inputs=inputs,
@@ -132,86 +126,6 @@ def subject_of(patient: PatientIdentity, identity_db: IdentityDb, registration: 
     subject = identity_db.subject(patient)
     alias = registration.alias_for(patient)
     return subject if alias is None else replace(subject, patient_id=alias)
-
-
-def _deidentify_with_mappings_in_force(
-    study_key: StudyKey,
-    facts: PulledFacts,
-    batch: Batch,
-    identity_db: IdentityDb,
-    executor: Executor,
-    progress: Progress,
-) -> list[InstanceOutcome]:
-    """De-identify, record the mappings, and do again what used a mapping that was recorded otherwise.
-
-    Replacements are derived, so this happens only where the identity DB holds older mappings of UIDs
-    that an instance refers to and that do not belong to this study.
-    """
-    outcomes = {outcome.source: outcome for outcome in _run(batch, executor, progress)}
-    while True:
-        used = {original: new for outcome in outcomes.values() for original, new in outcome.uids.items()}
-        in_force = identity_db.record(study_key, facts.patient, used, _values(facts, batch.subject))
-        overruled = {original: new for original, new in in_force.items() if used[original] != new}
-        again = [name for name, outcome in outcomes.items() if outcome.uids.keys() & overruled.keys()]
-        if not again:
-            return [outcomes[name] for name in batch.files]
-        batch = replace(batch, recorded_uids={**batch.recorded_uids, **in_force})
-        outcomes |= {
-            o.source: o
-            for o in _run(replace(batch, files={name: batch.files[name] for name in again}), executor, progress)
-        }
-
-
-def _values(facts: PulledFacts, subject: Subject) -> Mapping[str, Mapping[str, str]]:
-    """What can be looked up later besides UIDs: keyword to original -> replacement."""
-    patient = facts.patient
-    return {
-        "PatientID": {patient.patient_id: subject.patient_id},
-        "PatientName": {patient.patient_name: subject.patient_id} if patient.patient_name else {},
-        "PatientBirthDate": {patient.birth_date: ""} if patient.birth_date else {},
-        "AccessionNumber": dict.fromkeys(facts.accession_numbers, ""),
-    }
-
-
-def _run(batch: Batch, executor: Executor, progress: Progress) -> list[InstanceOutcome]:
-    """De-identify the batch's files; once more, and no other study's beside it, when a worker process died.
-
-    A dead worker takes down what the others were doing: only who kills one alone is to blame.
-    """
-    try:
-        return list(_attempt(batch, executor, progress))
-    except BrokenProcessPool:
-        pass
-    with _one_retry_at_a_time:
-        try:
-            return list(_attempt(batch, executor, progress))
-        except BrokenProcessPool:
-            raise StudyError(
-                "A worker process died on this study twice, perhaps for want of memory: "
-                "give the machine more, or run with fewer workers, then clear the error and run again."
-            ) from None
-
-
-def _attempt(batch: Batch, executor: Executor, progress: Progress) -> Iterator[InstanceOutcome]:
-    parts = [replace(batch, files=part) for part in _parts(batch.files)]
-    total, done = len(batch.files), 0
-    futures: list[Future[list[InstanceOutcome]]] = []
-    try:
-        futures += [executor.submit(deidentify_batch, part) for part in parts]
-        for future in as_completed(futures):
-            outcomes = future.result()
-            done += len(outcomes)
-            progress(done, total)
-            yield from outcomes
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    remaining = iter(files.items())
-    while part := dict(islice(remaining, BATCH_SIZE)):
-        yield part
 
 
 def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:

@@ -145,6 +145,46 @@ class Registration(Protocol):
         """
 
 
+class InstanceSource(Protocol):
+    """Where worker processes read instance files. Picklable."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Read an instance file."""
+
+
+class InstanceSink(Protocol):
+    """Where worker processes write instance files. Picklable."""
+
+    def write(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> FileReceipt:
+        """Write one instance file: temporary name, then renamed."""
+
+
+class Folder(Protocol):
+    """A folder of DICOM files and one for what becomes of them, of the same tree."""
+
+    @property
+    def source(self) -> InstanceSource:
+        """The files as they came."""
+
+    @property
+    def draft(self) -> InstanceSink:
+        """De-identified files that are not in their places yet, under the names they came by."""
+
+    def names(self) -> Sequence[str]:
+        """Every file, as a path relative to the source folder with slashes, sorted."""
+
+    def place(self, name: str, sop_instance_uid: str, sha256: str) -> str:
+        """Put a drafted file in its place, named by its new UID; returns its path relative to the target folder.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+            ChangedContentError: another file with other bytes is there already from this source folder.
+        """
+
+    def keep_back(self, name: str) -> None:
+        """Copy a source file to the quarantine folder, where there is one."""
+
+
 class StageDraft(Protocol):
     """A stage's folder while it is being written; nobody sees it before `commit`. Picklable."""
 

@@ -126,8 +126,11 @@ def _identities(intake: Intake) -> Mapping[str, InstanceIdentity | None]:
     return identities
 
 
-def require_one_patient(patients: Iterable[PatientIdentity]) -> None:
-    """Stop a study that mixes patients, which some PACSs do, or that nobody can read.
+REPAIR = "have it repaired in the staging PACS, then clear the error and run again."
+
+
+def require_one_patient(patients: Iterable[PatientIdentity], advice: str = REPAIR) -> None:
+    """Stop a study that mixes patients, which some PACSs do, or that nobody can read; `advice` is what to do.
 
     Raises:
         StudyError: it holds several Patient IDs, or none and several names, or several issuers, or nothing readable.
@@ -138,7 +141,6 @@ def require_one_patient(patients: Iterable[PatientIdentity]) -> None:
     ids = {patient.patient_id.strip() for patient in everybody}
     nameless = {(patient.patient_name.strip(), patient.birth_date.strip()) for patient in everybody}
     issuers = {patient.issuer.strip() for patient in everybody} - {""}
-    advice = "have it repaired in the staging PACS, then clear the error and run again."
     if len(ids) > 1:
         raise StudyError(f"The study holds {len(ids)} different Patient IDs: {advice}")
     if ids == {""} and len(nameless) > 1:

@@ -76,8 +76,8 @@ def as_file(ds: Dataset, transfer_syntax: str = ExplicitVRLittleEndian, preamble
 
 
 def an_instance(**attributes: Any) -> bytes:
-    """A file without pixels, attributes overridden."""
-    return as_file(a_data_set(**attributes))
+    """A file, attributes overridden."""
+    return as_file(an_image(**attributes))
 
 
 def explicit(tag: int, vr: str, value: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from dicom_assets.deidentification.identity import FIRST_CHUNK, read_identity
 from dicom_assets.deidentification.outcome import UnreadableInstanceError
-from dicom_assets_tests.deidentification.builders import an_image, an_instance, as_file
+from dicom_assets_tests.deidentification.builders import a_data_set, an_image, an_instance, as_file
 
 
 def test_an_instance_says_whose_it_is() -> None:
@@ -59,7 +59,7 @@ def test_what_an_instance_lacks_is_empty() -> None:
     assert (identity.study_uid, identity.patient.patient_id) == ("", "")
 
 
-@pytest.mark.parametrize("content", [b"", b"no DICOM at all, for sure", an_instance()[:-3]])
+@pytest.mark.parametrize("content", [b"", b"no DICOM at all, for sure", as_file(a_data_set())[:-3]])
 def test_what_can_not_be_read_is_refused_without_a_value(content: bytes) -> None:
     with pytest.raises(UnreadableInstanceError) as caught:
         read_identity(io.BytesIO(content))

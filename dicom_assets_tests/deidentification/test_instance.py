@@ -28,7 +28,6 @@ from dicom_assets.study import QuarantineReason, Subject
 from dicom_assets_tests.deidentification.builders import (
     PIXELS,
     SECRET,
-    a_data_set,
     an_image,
     an_instance,
     as_file,
@@ -133,7 +132,7 @@ def test_earlier_codes_for_what_was_cleaned_are_appended_and_nothing_else() -> N
 
 
 def test_preamble_and_file_meta_information_are_our_own() -> None:
-    ds = a_data_set()
+    ds = an_image()
     file = as_file(ds, preamble=b"II*\0SECRET".ljust(128, b"S"))
     ae_titles = b"".join(explicit(tag, "AE", b"SECRETAE") for tag in (0x00020016, 0x00020017, 0x00020018))
     private = explicit(0x00020100, "UI", b"1.2.3.4.5") + explicit(0x00020102, "OB", b"SECRET")
@@ -209,7 +208,7 @@ def test_a_file_without_preamble_and_meta_is_read() -> None:
 
 
 def test_a_data_set_that_is_not_encoded_as_it_says_leaves_under_its_real_encoding() -> None:
-    file = as_file(a_data_set(), ImplicitVRLittleEndian)
+    file = as_file(an_image(), ImplicitVRLittleEndian)
     lying = file.replace(b"1.2.840.10008.1.2\0", b"1.2.840.10008.1.2.1\0")
     lying = lying.replace(b"UI\x12\x001.2.840.10008.1.2.1", b"UI\x14\x001.2.840.10008.1.2.1")
     assert deidentified(lying).file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
@@ -247,7 +246,7 @@ def test_an_attribute_that_the_table_does_not_name_is_decided_by_its_vr(tag: int
 
 
 def test_unlisted_attributes_follow_the_profile() -> None:
-    file = with_raw(as_file(a_data_set()), explicit(0x00080070, "LO", b"SENTINEL"))
+    file = with_raw(an_instance(), explicit(0x00080070, "LO", b"SENTINEL"))
     assert deidentified(file, profile=profile_with(unlisted=Action.EMPTY))["Manufacturer"].is_empty
     ds = deidentified(file, profile=profile_with(unlisted=Action.REMOVE))
     assert "Manufacturer" not in ds

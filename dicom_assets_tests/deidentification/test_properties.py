@@ -18,7 +18,7 @@ from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets_tests.deidentification.builders import (
     REQUIRED,
     SECRET,
-    a_data_set,
+    an_image,
     as_file,
     deidentified_bytes,
     deidentify,
@@ -64,7 +64,7 @@ def nested(draw: st.DrawFn, depth: int = 3) -> Dataset:
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    ds = a_data_set()
+    ds = an_image()
     ds.update(draw(nested()))
     for keyword, value in REQUIRED.items():
         setattr(ds, keyword, value)
@@ -114,7 +114,7 @@ def test_doing_it_again_changes_nothing_but_uids(file: bytes) -> None:
 @given(st.text(min_size=4, max_size=20), st.text(max_size=20))
 @settings(max_examples=100, deadline=None)
 def test_no_text_makes_the_engine_fail(name: str, manufacturer: str) -> None:
-    ds = a_data_set(SpecificCharacterSet="ISO_IR 192")
+    ds = an_image(SpecificCharacterSet="ISO_IR 192")
     ds.PatientName, ds.Manufacturer = name, manufacturer
     outcome, written = deidentify(as_file(ds))
     assert isinstance(outcome, Quarantined | Deidentified)

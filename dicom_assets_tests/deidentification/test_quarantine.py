@@ -24,6 +24,7 @@ from dicom_assets_tests.deidentification.builders import (
     reason,
     with_elements,
 )
+from dicom_assets_tests.deidentification.iod_objects import OBJECTS
 
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
@@ -129,9 +130,40 @@ def test_an_attribute_that_occurs_twice_is_malformed() -> None:
 def test_a_truncated_file_is_kept_back(length: int) -> None:
     file = as_file(an_image(TextValue="x" * 200, PatientComments="y" * 200))
     assert len(file) > 600
-    outcome, written = deidentify(file[: min(length, len(file) - 1)])
-    # Cut between two elements before the image begins, it is a whole data set.
-    assert isinstance(outcome, Quarantined) or b"MONOCHROME" not in written
+    outcome, _ = deidentify(file[: min(length, len(file) - 1)])
+    assert isinstance(outcome, Quarantined)
+
+
+@pytest.mark.parametrize("name", ["CT", "US multi-frame", "SEG", "SR", "PDF"])
+def test_a_file_cut_between_two_elements_is_malformed(name: str) -> None:
+    settings: dict[str, Any] = {
+        "profile": profile_with(quarantine=QuarantineRules(encapsulated_documents=False)),
+        "allowed_modalities": frozenset({"CT", "US", "SEG", "SR", "DOC"}),
+    }
+    whole = OBJECTS[name]()
+    assert isinstance(deidentify(as_file(whole), **settings)[0], Deidentified)
+    cut = OBJECTS[name]()
+    content = {"SR": 0x0040A730, "PDF": 0x00420011}.get(name, 0x7FE00010)
+    for tag in [element.tag for element in whole if element.tag >= min(content, 0x00280000)]:
+        del cut[tag]
+    assert reason(as_file(cut), **settings) is Reason.MALFORMED
+
+
+def test_a_report_may_have_no_content_when_it_was_not_cut() -> None:
+    report = OBJECTS["SR"]()
+    del report.ContentSequence
+    assert reason(as_file(report), allowed_modalities=frozenset({"SR"})) is Reason.MALFORMED
+    report.add_new(0xFFFCFFFC, "OB", bytes(2))
+    assert isinstance(deidentify(as_file(report), allowed_modalities=frozenset({"SR"}))[0], Deidentified)
+
+
+def test_an_object_whose_kind_needs_no_pixels_passes_without() -> None:
+    state = deidentify(as_file(OBJECTS["GSPS"]()), allowed_modalities=frozenset({"PR"}))[0]
+    assert isinstance(state, Deidentified)
+
+
+def test_an_image_whose_pixels_are_elsewhere_is_malformed() -> None:
+    assert reason(as_file(an_image(PixelData=None, PixelDataProviderURL="http://x/1"))) is Reason.MALFORMED
 
 
 def test_sequences_without_end_are_malformed() -> None:

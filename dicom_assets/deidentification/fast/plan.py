@@ -18,7 +18,9 @@ from dicom_assets.deidentification.encoded import (
     DataSet,
     Element,
 )
+from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.pixels import PIXEL_TAGS
+from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING
 from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
@@ -29,12 +31,29 @@ from dicom_assets.errors import DicomAssetsError
 COPY, NUMBER, REPLACE = range(3)
 """What the walk does without a further look: leave the bytes, leave them if they are a number, write others."""
 HANDLED = 3
-NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(HANDLED, 14)
-NOTED, NOTED_CHARSET, OPEN_PRIVATE, END = range(14, 18)
+NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, VALUE, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(
+    HANDLED, 15
+)
+NOTED, NOTED_CHARSET, NOTED_PRIVATE, END = range(15, 19)
 
 OUTCOME_UIDS = frozenset({0x00080018, 0x0020000D, 0x0020000E})
 """What is written for them becomes part of the outcome."""
 
+ELEMENT_WISE = frozenset(
+    {
+        Option.RETAIN_FULL_DATES,
+        Option.RETAIN_MODIFIED_DATES,
+        Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.RETAIN_INSTITUTION_IDENTITY,
+        Option.RETAIN_UIDS,
+    }
+)
+"""Options that decide about each value by itself. The others look at items, blocks, codes or pixels as a whole."""
+
+_KNOWN_ACTIONS = frozenset(
+    {Action.KEEP, Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.UID, Action.CLASS_UID, Action.SUBJECT}
+    | {Action.CHARSET, Action.REPLACE, Action.SHIFT, Action.AGE}
+)
 _MOST_STEPS = 1 << 14
 _VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
 
@@ -137,11 +156,13 @@ class Plan:
         if not private and (element.vr == "SQ" or (self.implicit and known_vr(tag) == "SQ")):
             element.items = []
         action, rule = cleaner.action(element, self.place)
+        if action not in _KNOWN_ACTIONS:
+            raise OddError("an action that needs more than one element")
         if private:
             opened = Element(tag, element.vr, items=[])
-            gone = action is Action.REMOVE and cleaner.action(opened, self.place)[0] is Action.REMOVE
-            undefined = self.implicit or element.vr == "SQ"
-            return (SLOW if not gone else PRIVATE if undefined else REPLACE), b"", False
+            if action is not Action.REMOVE or cleaner.action(opened, self.place)[0] is not Action.REMOVE:
+                raise OddError("a private element that stays")
+            return (PRIVATE if element.vr in {"", "SQ", "UN"} else REPLACE), b"", False
         if tag == SPECIFIC_CHARACTER_SET and (action is not Action.CHARSET or element.vr not in {"", "CS"}):
             raise OddError("an unusual rule for the character set")
         if self.top and tag in PIXEL_TAGS:
@@ -152,23 +173,25 @@ class Plan:
             return self._of_sequence(element, action, cleaner)
         told_in_outcome = self.top and tag in OUTCOME_UIDS and action is not Action.UID
         answered_for = action is Action.KEEP and rule.name == "override"
-        if told_in_outcome or answered_for or (self.place.dummied and tag in STRUCTURAL_TAGS):
+        if told_in_outcome or answered_for or rule.option is not None or element.vr == "UN":
             return SLOW, b"", False
+        if self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS):
+            return VALUE, b"", False
         return self._of_value(element, action, cleaner)
 
     def _of_sequence(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         if action is Action.KEEP:
             return SEQUENCE, b"", False
-        if action is Action.DUMMY and cleaner.vr_of(element) == "SQ":
-            return DUMMIED, b"", False
+        kept = self._sample(element, cleaner)
         if action in {Action.REMOVE, Action.EMPTY}:
-            return GONE, self._encoded(self._sample(element, cleaner)), False
-        return SLOW, b"", False
+            return GONE, self._encoded(kept), False
+        dummied = action is Action.DUMMY and kept is not None and kept.items is not None
+        return DUMMIED if dummied else SLOW, b"", False
 
     def _of_value(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         tag, noted = element.tag, element.tag in IDENTIFYING
         match action:
-            case Action.KEEP if not noted and element.vr != "UN":
+            case Action.KEEP if not noted:
                 vr = element.vr or known_vr(tag)
                 listed = known_vr(tag)
                 return (SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
@@ -205,9 +228,14 @@ class Plan:
         return bytes(writer.buffer[: -4 if wide else -2]), wide
 
 
+def is_for_the_walk(profile: Profile) -> bool:
+    """Whether the walk knows what the profile's options ask for."""
+    return profile.options <= ELEMENT_WISE
+
+
 def _kind_when_removed(tag: int, vr: str) -> int:
     if is_private(tag):
-        return OPEN_PRIVATE if vr in {"", "SQ"} else COPY
+        return NOTED_PRIVATE if vr in {"", "SQ", "UN"} else COPY
     if vr == "SQ" or (not vr and known_vr(tag) == "SQ"):
         return SEQUENCE
     if tag == SPECIFIC_CHARACTER_SET:

@@ -184,8 +184,14 @@ class Walk:
 
     def _class_uid(self, step: Step, at: At) -> int:
         self._note(step, at)
-        if not _are_well_formed(self._data[at.start : at.stop]):
-            self._output.replace(at.position, at.stop, b"")
+        return at.stop if _are_well_formed(self._data[at.start : at.stop]) else self._value(step, at)
+
+    def _value(self, step: Step, at: At) -> int:
+        # The cleaner does it, who for this action looks at nothing but the value.
+        self._note(step, at)
+        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
+        kept = self._cleaner.element(Element(step.tag, vr, self._data[at.start : at.stop]), DataSet(), at.plan.place)
+        self._output.replace(at.position, at.stop, encode(kept, self._encoding) if kept is not None else b"")
         return at.stop
 
     def _character_set(self, step: Step, at: At) -> int:
@@ -227,15 +233,19 @@ class Walk:
         return after
 
     def _private(self, step: Step, at: At) -> int:
-        if at.undefined:
-            return self._gone(step, at)
-        self._note(step, at)
-        self._output.replace(at.position, at.stop, b"")
-        return at.stop
+        self._output.flush(at.position)
+        after = self._noted_private(step, at, at.plan.removed)
+        self._output.replace(at.position, after, b"")
+        return after
 
-    def _open_private(self, step: Step, at: At) -> int:
-        # A private sequence of defined length stays closed: nobody knows what it is.
-        return self._items(at, at.plan) if at.undefined else self._note(step, at)
+    def _noted_private(self, step: Step, at: At, plan: Plan | None = None) -> int:
+        # What is inside a private sequence goes, and its identifiers are noted wherever it shows that it is one.
+        holds_item = self._data[at.start : at.start + 4] == _ITEM
+        if at.undefined or holds_item:
+            if not at.plan.implicit and self._data[at.position + 4 : at.position + 6] != b"SQ":
+                raise OddError("a private sequence encoded as UN")
+            return self._items(at, plan or at.plan)
+        return self._note(step, at)
 
     def _items(self, at: At, plan: Plan) -> int:
         delimited, level = at.undefined, at.level
@@ -319,12 +329,13 @@ class Walk:
 
 
 _HANDLERS = {
-    steps.NUMBER: Walk._slow,  # it is none, or the loop had copied it
+    steps.NUMBER: Walk._value,  # it is none, or the loop had copied it
     steps.NOTED_REPLACE: Walk._noted_replace,
     steps.UID: Walk._uid,
     steps.CLASS_UID: Walk._class_uid,
     steps.CHARSET: Walk._character_set,
     steps.SUBJECT: Walk._subject,
+    steps.VALUE: Walk._value,
     steps.SEQUENCE: Walk._sequence,
     steps.DUMMIED: Walk._dummied,
     steps.GONE: Walk._gone,
@@ -333,7 +344,7 @@ _HANDLERS = {
     steps.SLOW: Walk._slow,
     steps.NOTED: Walk._note,
     steps.NOTED_CHARSET: Walk._noted_character_set,
-    steps.OPEN_PRIVATE: Walk._open_private,
+    steps.NOTED_PRIVATE: Walk._noted_private,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,11 @@ def test_latest_prints_the_newest_runs_folder(environment: dict[str, str], tmp_p
 @pytest.mark.parametrize("command", ["studies", "latest"])
 def test_help_shows_examples(command: str) -> None:
     assert "Examples:" in run({}, command, "--help").output
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "import sys, dicom_assets.cli; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "dicom_assets.cli" in loaded
+    assert not {"alembic", "dagster", "numpy", "pydicom", "pynetdicom", "rich", "sqlalchemy"} & set(loaded)

@@ -1,0 +1,35 @@
+"""`dicom-assets`: the terminal's way in, for what Dagster's commands do not do.
+
+A command's module imports what it works with inside its functions, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from dotenv import load_dotenv
+
+from dicom_assets import __version__
+from dicom_assets.cli.deidentify import deidentify
+from dicom_assets.cli.latest import latest
+from dicom_assets.cli.studies import studies
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Reviewed DICOM studies, de-identified, from a staging PACS to a research PACS.
+
+    The job itself is Dagster's: `dagster job execute -m dicom_assets.definitions -j publish_reviewed_studies`.
+    Settings are read from the environment and, as Dagster does, from the file .env in this folder;
+    the README has a table of them.
+    """
+    load_dotenv(Path.cwd() / ".env")
+
+
+main.add_command(deidentify)
+main.add_command(latest)
+main.add_command(studies)

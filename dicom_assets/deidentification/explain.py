@@ -1,0 +1,88 @@
+"""What would happen to each attribute of an instance, and by which rule; no value is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from dicom_assets.deidentification.cleaner import Cleaner, Place
+from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.dictionary import keyword, known_vr, tag_text
+from dicom_assets.deidentification.encoded import DataSet, Element, EncodingError, Reader
+from dicom_assets.deidentification.outcome import RefusedError, UnreadableInstanceError
+from dicom_assets.deidentification.part10 import open_part10
+from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.rules import SOP_CLASS_UID, Rule, RuleBook, rule_book
+from dicom_assets.study import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One attribute. `depth` counts the sequences around it; `effect` is what is seen, `rule` why."""
+
+    depth: int
+    tag: str
+    vr: str
+    keyword: str
+    action: str
+    rule: str
+    option: str
+    effect: str
+
+
+def explain_instance(source: BinaryIO, profile: Profile, subject: Subject, uids: UidReplacer) -> Iterator[Explanation]:
+    """Explain every attribute of the data set, in its order, nested ones below their sequence.
+
+    Quarantine is another matter: this tells of attributes even where the instance would be kept back.
+
+    Raises:
+        UnreadableInstanceError: the file is not DICOM or not whole.
+        OSError: the source failed.
+    """
+    source.seek(0)
+    try:
+        part10 = open_part10(source.read())
+        original, _ = Reader(part10.data, part10.encoding).data_set()
+    except (EncodingError, RefusedError) as error:
+        raise UnreadableInstanceError(f"not a readable DICOM file: {error}") from None
+    sop_class_uid = original.value(SOP_CLASS_UID).strip(b" \0").decode("latin-1")
+    rules = rule_book(profile, sop_class_uid)
+    cleaner = Cleaner(rules, subject, uids)
+    yield from _data_set(original, cleaner.clean(original), rules, Place())
+
+
+def _data_set(original: DataSet, cleaned: DataSet, rules: RuleBook, place: Place) -> Iterator[Explanation]:
+    for element in original.elements.values():
+        kept = cleaned.elements.get(element.tag)
+        vr = "SQ" if element.items is not None else element.vr
+        rule = rules.rule(element.tag, vr, place.path)
+        yield _explanation(element, kept, rule, len(place.path))
+        items = element.items or []
+        if kept is not None and kept.items is not None and len(kept.items) == len(items):
+            for one, other in zip(items, kept.items, strict=True):
+                yield from _data_set(one, other, rules, place.inside(element.tag))
+
+
+def _explanation(element: Element, kept: Element | None, rule: Rule, depth: int) -> Explanation:
+    return Explanation(
+        depth=depth,
+        tag=tag_text(element.tag),
+        vr=element.vr or known_vr(element.tag) or "UN",
+        keyword=keyword(element.tag),
+        action=rule.action,
+        rule=rule.name,
+        option=rule.option or "",
+        effect=_effect(element, kept),
+    )
+
+
+def _effect(element: Element, kept: Element | None) -> str:
+    if kept is None:
+        return "removed"
+    if kept.items is not None and element.items is not None:
+        return "kept, cleaned inside" if kept.items or not element.items else "emptied"
+    before, after = bytes(element.value).rstrip(b" \0"), bytes(kept.value).rstrip(b" \0")
+    if before == after and kept.items is None:
+        return "unchanged"
+    return "replaced" if after else "emptied"
