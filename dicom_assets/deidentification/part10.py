@@ -7,13 +7,6 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
-
 from dicom_assets.deidentification.dictionary import known_vr
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_BIG,
@@ -32,11 +25,12 @@ from dicom_assets.study import QuarantineReason
 IMPLEMENTATION_CLASS_UID = "2.25.187364020951874112635540982417765093281"
 IMPLEMENTATION_VERSION_NAME = "DICOM_ASSETS_1"
 
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _NATIVE: dict[str, Encoding] = {
-    ImplicitVRLittleEndian: IMPLICIT_LITTLE,
-    ExplicitVRLittleEndian: EXPLICIT_LITTLE,
-    ExplicitVRBigEndian: EXPLICIT_BIG,
-    DeflatedExplicitVRLittleEndian: EXPLICIT_LITTLE,
+    "1.2.840.10008.1.2": IMPLICIT_LITTLE,
+    "1.2.840.10008.1.2.1": EXPLICIT_LITTLE,
+    "1.2.840.10008.1.2.2": EXPLICIT_BIG,
+    _DEFLATED: EXPLICIT_LITTLE,
 }
 _ENCAPSULATED = re.compile(r"1\.2\.840\.10008\.1\.2\.(4\.[0-9]{2,3}|5|8\.1|1\.98)")
 """JPEG and its kin and MPEG, RLE, deflated frames, uncompressed frames in fragments (PS3.5 A.4)."""
@@ -59,7 +53,7 @@ class Part10:
     @property
     def deflated(self) -> bool:
         """Whether the data set is compressed as a whole (PS3.5 A.5)."""
-        return self.transfer_syntax == DeflatedExplicitVRLittleEndian
+        return self.transfer_syntax == _DEFLATED
 
 
 def plain_encoding(syntax: str) -> Encoding | None:
@@ -67,7 +61,7 @@ def plain_encoding(syntax: str) -> Encoding | None:
     encoding = _NATIVE.get(syntax)
     if encoding is None:
         return EXPLICIT_LITTLE if _ENCAPSULATED.fullmatch(syntax) else None
-    return encoding if encoding.little and syntax != DeflatedExplicitVRLittleEndian else None
+    return encoding if encoding.little and syntax != _DEFLATED else None
 
 
 def open_part10(content: bytes) -> Part10:
@@ -85,7 +79,7 @@ def open_part10(content: bytes) -> Part10:
     if not syntax:
         encoding = _guess(data)
         return Part10(_syntax_of(encoding), encoding, data)
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == _DEFLATED:
         data = memoryview(_inflate(data))
     encoding = _NATIVE.get(syntax, EXPLICIT_LITTLE)
     if syntax not in _NATIVE and not _ENCAPSULATED.fullmatch(syntax):
@@ -129,12 +123,12 @@ def _guess(data: memoryview) -> Encoding:
 
 
 def _syntax_of(encoding: Encoding) -> str:
-    return next(str(syntax) for syntax, known in _NATIVE.items() if known == encoding)
+    return next(syntax for syntax, known in _NATIVE.items() if known == encoding)
 
 
 def _mended(syntax: str, encoding: Encoding) -> tuple[str, Encoding]:
     # A data set that is not encoded as its transfer syntax says leaves under the one it is really encoded in.
-    if syntax not in _NATIVE or not encoding.little or syntax == DeflatedExplicitVRLittleEndian:
+    if syntax not in _NATIVE or not encoding.little or syntax == _DEFLATED:
         raise EncodingError("the data set is not encoded as its transfer syntax says")
     real = EXPLICIT_LITTLE if encoding.implicit else IMPLICIT_LITTLE
     return _syntax_of(real), real

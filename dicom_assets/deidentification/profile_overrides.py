@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pydicom.config import RAISE
-from pydicom.datadict import tag_for_keyword
-from pydicom.valuerep import validate_value
-
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.options import COLUMNS, Option
@@ -71,6 +67,8 @@ def _tag(fields: Fields, name: str) -> int:
     numbers = _NUMBERS.fullmatch(name)
     if numbers is not None:
         return int(numbers[1] + numbers[2], 16)
+    from pydicom.datadict import tag_for_keyword
+
     tag = tag_for_keyword(name)
     if tag is None:
         raise fields.error("attribute", "names no attribute: give a keyword of PS3.6 or gggg,eeee")
@@ -80,6 +78,9 @@ def _tag(fields: Fields, name: str) -> int:
 def _argument(fields: Fields, action: Action, vr: str) -> str:
     if action is not Action.REPLACE:
         return ""
+    from pydicom.config import RAISE
+    from pydicom.valuerep import validate_value
+
     value = fields.text("with", re.compile(r"[ -~]+"), "printable ASCII")
     try:
         validate_value(vr, value, RAISE)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-
-from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from dicom_assets.deidentification.encoded import DataSet
 
@@ -25,7 +24,7 @@ def defined_charset(value: bytes) -> bytes | None:
     terms = []
     for term in charset_terms(value):
         mended = re.sub(r"^ISO[ _-]?(IR|2022 IR)[ _-](\d+)$", lambda m: _spelt(m[1], m[2]), term)
-        if mended not in python_encoding:
+        if mended not in _encodings():
             return None
         terms.append(mended)
     encoded = "\\".join(terms).encode("ascii")
@@ -45,7 +44,14 @@ def codecs_of(data_set: DataSet) -> list[str]:
 def codecs_from(value: bytes) -> tuple[str, ...]:
     """Python's names of the encodings that a value of (0008,0005) declares, as `codecs_of` gives them."""
     terms = charset_terms(defined_charset(value) or b"")
-    return tuple(_wide(python_encoding[term]) for term in terms if term in python_encoding)
+    return tuple(_wide(_encodings()[term]) for term in terms if term in _encodings())
+
+
+@cache
+def _encodings() -> Mapping[str, str]:
+    from pydicom.charset import python_encoding
+
+    return python_encoding
 
 
 def _wide(codec: str) -> str:
@@ -63,6 +69,8 @@ def decode(value: bytes, codecs: list[str]) -> str:
 def _decode_fragment(fragment: bytes, default: str) -> str:
     if not fragment.startswith(b"\x1b"):
         return fragment.decode(default, "replace")
+    from pydicom.charset import CODES_TO_ENCODINGS
+
     for code, codec in CODES_TO_ENCODINGS.items():
         if fragment.startswith(code):
             stateful = codec.startswith(("iso2022", "iso-2022"))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
-from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
+from collections.abc import Callable, Container
+from functools import cache
 
 from dicom_assets.deidentification.derivation import MAXIMUM_UID_LENGTH, UidReplacer
 from dicom_assets.deidentification.outcome import RefusedError
@@ -18,7 +17,14 @@ _WELL_FORMED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 def is_registered(uid: str) -> bool:
     """Whether PS3.6 Table A-1 lists it: SOP classes, transfer syntaxes, well-known frames of reference and so on."""
-    return uid in UID_dictionary
+    return uid in _registered()
+
+
+@cache
+def _registered() -> Container[str]:
+    from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
+
+    return frozenset(UID_dictionary)
 
 
 def is_well_formed(uid: str) -> bool:
