@@ -44,8 +44,9 @@ def replace_uids(value: bytes, replace: Callable[[str], str]) -> bytes:
         RefusedError: a value is no UID by any stretch: too long, or with control characters.
     """
     parts = split_uids(value)
-    if any(len(part) > MAXIMUM_UID_LENGTH or not part.isprintable() for part in parts):
-        raise RefusedError(QuarantineReason.MALFORMED, "a UI value is too long or has control characters")
+    for part in parts:
+        if len(part) > MAXIMUM_UID_LENGTH or not part.isprintable():
+            raise RefusedError(QuarantineReason.MALFORMED, "a UI value is too long or has control characters")
     parts = [part if not part or is_registered(part) else replace(part) for part in parts]
     encoded = "\\".join(parts).encode("latin-1")
     return encoded + b"\0" * (len(encoded) & 1)

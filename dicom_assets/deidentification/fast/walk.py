@@ -98,7 +98,7 @@ class Walk:
         output.pass_method_places(NO_TAG, len(output.written))
         if self._written_before_pixels not in {None, (len(output.written), len(output.gaps))}:
             raise OddError("something after the pixels")
-        elements = ElementsOnDemand(self._reader, positions, end)
+        elements = ElementsOnDemand(self._data, self._encoding, positions)
         if self._pixels is not None:
             elements[self._pixels.tag] = self._pixels
         self.original = DataSet(elements)
