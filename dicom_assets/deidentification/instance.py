@@ -142,9 +142,7 @@ def _deidentify(content: bytes, order: _Order, engine: Engine) -> _Written:
 def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     part10 = _open(content)
     original, _ = Reader(part10.data, part10.encoding).data_set()
-    sop_class_uid = _check(original, part10)
-    refuse_by_rules(original, order.profile.quarantine, order.allowed_modalities)
-    check_content(original, sop_class_uid)
+    sop_class_uid = _admit(original, part10, order)
     found = collect_identifiers(original)
     _refuse_own_id(original, order.subject, {identifier.text.casefold() for identifier in found})
     cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids)
@@ -166,11 +164,9 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     cleaner = Cleaner(rules, order.subject, uids)
     walk = Walk(content, start, plan_for(rules, implicit=part10.encoding.implicit), cleaner)
     walk.run()
-    sop_class_uid = _check(walk.original, part10)
+    sop_class_uid = _admit(walk.original, part10, order)
     if rule_book(order.profile, sop_class_uid) is not rules:
         raise OddError("(0008,0016) is not where it should be")
-    refuse_by_rules(walk.original, order.profile.quarantine, order.allowed_modalities)
-    check_content(walk.original, sop_class_uid)
     known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
     _refuse_own_id(walk.original, order.subject, known.texts)
     header = walk.header(order.profile)
@@ -187,6 +183,14 @@ def _open(content: bytes) -> Part10:
         return open_part10(content)
     except EncodingError as error:
         raise RefusedError(Reason.UNREADABLE, str(error)) from None
+
+
+def _admit(original: DataSet, part10: Part10, order: _Order) -> str:
+    """Let the original pass, or raise why it is kept back; both engines ask. Returns its SOP Class UID."""
+    sop_class_uid = _check(original, part10)
+    refuse_by_rules(original, order.profile.quarantine, order.allowed_modalities)
+    check_content(original, sop_class_uid)
+    return sop_class_uid
 
 
 def _check(original: DataSet, part10: Part10) -> str:
