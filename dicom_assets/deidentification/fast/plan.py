@@ -54,7 +54,7 @@ _KNOWN_ACTIONS = frozenset(
     {Action.KEEP, Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.UID, Action.CLASS_UID, Action.SUBJECT}
     | {Action.CHARSET, Action.REPLACE, Action.SHIFT, Action.AGE}
 )
-_MOST_STEPS = 1 << 14
+_MOST_STEPS = 1 << 13
 _VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
 
 
@@ -245,7 +245,7 @@ def _kind_when_removed(tag: int, vr: str) -> int:
     return NOTED if tag in IDENTIFYING else COPY
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def plan_for(rules: RuleBook, *, implicit: bool) -> Plan:
     """The one plan of a rule book, its steps learned before."""
     return Plan(rules, Place(), implicit=implicit)

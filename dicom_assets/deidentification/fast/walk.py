@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple
 
 from dicom_assets.deidentification.cleaner import Cleaner, Place
 from dicom_assets.deidentification.encoded import (
@@ -21,40 +20,15 @@ from dicom_assets.deidentification.encoded import (
 from dicom_assets.deidentification.fast import plan as steps
 from dicom_assets.deidentification.fast.original import ElementsOnDemand
 from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Output, encode, encoded_method
+from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Level, end_of_fragments, long_at
 from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in_element
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 
-_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _NUMERIC = b"0123456789+-.eE\\ \0"
 _DEEPEST = 32
-_long = struct.Struct("<L").unpack_from
-
-
-class Level(NamedTuple):
-    """The data set the walk is in: where its elements begin, where they end at the latest, and how they end."""
-
-    start: int
-    end: int
-    delimited: bool
-    depth: int
-
-
-class At(NamedTuple):
-    """An element that needs more than a glance: where its header begins, and where its value does and ends."""
-
-    position: int
-    start: int
-    stop: int
-    level: Level
-    plan: Plan
-
-    @property
-    def undefined(self) -> bool:
-        """Whether its length is undefined."""
-        return self.stop - self.start == UNDEFINED
 
 
 class Walk:
@@ -132,7 +106,7 @@ class Walk:
             key = data[position : position + 8]
             step = known.get(key) or plan.learn(key, self._cleaner)
             tag, kind, size, header, prefix, _ = step
-            stop = position + size if size else position + 12 + _long(data, position + 8)[0]
+            stop = position + size if size else position + 12 + long_at(data, position + 8)[0]
             if not previous < tag < limit:
                 if tag <= previous:
                     raise OddError("elements out of order")
@@ -240,7 +214,7 @@ class Walk:
 
     def _noted_private(self, step: Step, at: At, plan: Plan | None = None) -> int:
         # What is inside a private sequence goes, and its identifiers are noted wherever it shows that it is one.
-        holds_item = self._data[at.start : at.start + 4] == _ITEM
+        holds_item = self._data[at.start : at.start + 4] == ITEM
         if at.undefined or holds_item:
             if not at.plan.implicit and self._data[at.position + 4 : at.position + 6] != b"SQ":
                 raise OddError("a private sequence encoded as UN")
@@ -255,11 +229,11 @@ class Walk:
         length_at = self._output.offset(at.start - 4)
         data, charset, position = self._data, self.charset, at.start
         while position < end:
-            tag, length = data[position : position + 4], _long(data, position + 4)[0]
+            tag, length = data[position : position + 4], long_at(data, position + 4)[0]
             position += 8
-            if tag == _SEQUENCE_END and delimited and length == 0:
+            if tag == SEQUENCE_END and delimited and length == 0:
                 return position
-            if tag != _ITEM:
+            if tag != ITEM:
                 raise OddError("something other than an item in a sequence")
             position = self._item(position, length, end, level.depth + 1, plan)
             self.charset = charset
@@ -282,7 +256,7 @@ class Walk:
     def _pixel_element(self, step: Step, at: At) -> int:
         if self._pixels is not None:
             raise OddError("several pixel elements")
-        stop = self._fragments(at.start, at.level.end) if at.undefined else self._note(step, at)
+        stop = end_of_fragments(self._data, at.start, at.level.end) if at.undefined else self._note(step, at)
         view = memoryview(self._data)
         vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
         value = view[at.start : stop - 8 if at.undefined else stop]
@@ -291,17 +265,6 @@ class Walk:
         self._output.replace(at.position, stop, b"")
         self._written_before_pixels = len(self._output.written), len(self._output.gaps)
         return stop
-
-    def _fragments(self, position: int, end: int) -> int:
-        while position < end:
-            tag, length = self._data[position : position + 4], _long(self._data, position + 4)[0]
-            position += 8
-            if tag == _SEQUENCE_END and length == 0:
-                return position
-            if tag != _ITEM:
-                break
-            position += length
-        raise OddError("truncated or broken fragments")
 
     def _slow(self, step: Step, at: At) -> int:
         # Reader, cleaner and writer of the thorough path do this one element.
