@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+
+_NUMBERS = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 
 AMBIGUOUS = {
     "OB or OW": "OW",
@@ -19,6 +22,14 @@ def is_private(tag: int) -> bool:
 def tag_text(tag: int) -> str:
     """The tag as the standard writes it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def tag_named(name: str) -> int | None:
+    """The tag that a keyword of PS3.6 or `gggg,eeee` stands for."""
+    from pydicom.datadict import tag_for_keyword
+
+    numbers = _NUMBERS.fullmatch(name)
+    return int(numbers[1] + numbers[2], 16) if numbers is not None else tag_for_keyword(name)
 
 
 @lru_cache(maxsize=8192)

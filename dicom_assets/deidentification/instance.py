@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
@@ -19,8 +19,9 @@ from dicom_assets.deidentification.fast.walk import Walk
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
+from dicom_assets.deidentification.pixel_cleaning.cleaning import PixelPlan, clean_pixels, plan_pixels
 from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
-from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.profile import Profile, QuarantineRules
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
@@ -142,14 +143,17 @@ def _deidentify(content: bytes, order: _Order, engine: Engine) -> _Written:
 def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     part10 = _open(content)
     original, _ = Reader(part10.data, part10.encoding).data_set()
-    sop_class_uid = _admit(original, part10, order)
+    sop_class_uid, plan = _admit(original, part10, order)
     found = collect_identifiers(original)
     _refuse_own_id(original, order.subject, {identifier.text.casefold() for identifier in found})
-    cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids)
+    cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids, little=part10.encoding.little)
     cleaned = cleaner.clean(original)
-    write_method(cleaned, order.profile, original)
+    pixels = clean_pixels(plan, original, part10)
+    pixels.change(cleaned)
+    part10 = pixels.encoded_in(part10)
+    write_method(cleaned, order.profile, original, pixels_cleaned=pixels.cleaned)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
-    found |= {Identifier(uid, "UID") for uid in cleaner.originals}
+    found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
     found |= {Identifier(text.strip(), "given identifier") for text in order.identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
 
@@ -164,18 +168,26 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     cleaner = Cleaner(rules, order.subject, uids)
     walk = Walk(content, start, plan_for(rules, implicit=part10.encoding.implicit), cleaner)
     walk.run()
-    sop_class_uid = _admit(walk.original, part10, order)
+    sop_class_uid, plan = _admit(walk.original, part10, order)
+    if plan != PixelPlan():
+        raise OddError("pixels that do not stay as they are")
     if rule_book(order.profile, sop_class_uid) is not rules:
         raise OddError("(0008,0016) is not where it should be")
     known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
     _refuse_own_id(walk.original, order.subject, known.texts)
     header = walk.header(order.profile)
-    if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals, header):
+    if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals | cleaner.mentioned, header):
         raise OddError("what may be a residual identifier")
     outcome = _outcome(walk.original, walk.cleaned_uids(), part10, sop_class_uid)
     head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)
     order.uids.seen.update(uids.seen)
     return _Written((head, header, walk.pixels_as_they_are()), outcome)
+
+
+def _quarantine_rules(profile: Profile, plan: PixelPlan) -> QuarantineRules:
+    # What is declared to have text burned in may pass where the profile says so and its pixels get cleaned.
+    released = profile.pixels.release_declared and plan.cleans
+    return replace(profile.quarantine, burned_in_annotation=False) if released else profile.quarantine
 
 
 def _open(content: bytes) -> Part10:
@@ -185,12 +197,13 @@ def _open(content: bytes) -> Part10:
         raise RefusedError(Reason.UNREADABLE, str(error)) from None
 
 
-def _admit(original: DataSet, part10: Part10, order: _Order) -> str:
-    """Let the original pass, or raise why it is kept back; both engines ask. Returns its SOP Class UID."""
+def _admit(original: DataSet, part10: Part10, order: _Order) -> tuple[str, PixelPlan]:
+    """Let the original pass, or raise why it is kept back; both engines ask. Returns its SOP Class UID as well."""
     sop_class_uid = _check(original, part10)
-    refuse_by_rules(original, order.profile.quarantine, order.allowed_modalities)
+    plan = plan_pixels(order.profile.pixels, original, part10)
+    refuse_by_rules(original, _quarantine_rules(order.profile, plan), order.allowed_modalities)
     check_content(original, sop_class_uid)
-    return sop_class_uid
+    return sop_class_uid, plan
 
 
 def _check(original: DataSet, part10: Part10) -> str:

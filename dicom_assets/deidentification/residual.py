@@ -14,7 +14,7 @@ import ahocorasick
 
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_from, decode, encode_bare
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, decode, encode_bare
 from dicom_assets.deidentification.writer import Span
 
 PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
@@ -68,7 +68,7 @@ def identifiers_of(noted: Iterable[Noted]) -> set[Identifier]:
     """What the values of identifying attributes say."""
     found: set[Identifier] = set()
     for tag, value, charset in noted:
-        found.update(_identifiers_in(tag, decode(value, list(codecs_from(charset))).strip(" \0")))
+        found.update(_identifiers_in(tag, decode(value, codecs_for(charset)).strip(" \0")))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
 from dicom_assets.deidentification.encoded import DataSet
@@ -37,11 +37,11 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    return list(codecs_from(data_set.value(SPECIFIC_CHARACTER_SET)))
+    return list(codecs_for(data_set.value(SPECIFIC_CHARACTER_SET)))
 
 
 @lru_cache(maxsize=64)
-def codecs_from(value: bytes) -> tuple[str, ...]:
+def codecs_for(value: bytes) -> tuple[str, ...]:
     """Python's names of the encodings that a value of (0008,0005) declares, as `codecs_of` gives them."""
     terms = charset_terms(defined_charset(value) or b"")
     return tuple(_wide(_encodings()[term]) for term in terms if term in _encodings())
@@ -59,7 +59,7 @@ def _wide(codec: str) -> str:
     return "latin-1" if codec in {"ascii", "iso8859", "iso_ir_6"} else codec
 
 
-def decode(value: bytes, codecs: list[str]) -> str:
+def decode(value: bytes, codecs: Sequence[str]) -> str:
     """The text, its escape sequences followed; what can't be decoded becomes U+FFFD."""
     if b"\x1b" not in value:
         return value.decode(codecs[0], "replace")

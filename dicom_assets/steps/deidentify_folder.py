@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Lock
 
 from dicom_assets.deidentification import (
+    EpochRequest,
     InstanceIdentity,
     Quarantined,
     UnreadableInstanceError,
@@ -20,7 +21,7 @@ from dicom_assets.steps.deidentify_batch import Batch, DeidentificationSettings,
 from dicom_assets.steps.deidentify_files import deidentify_files
 from dicom_assets.steps.ports import Folder, IdentityDb, InstanceSource
 from dicom_assets.steps.pull_study import require_one_patient
-from dicom_assets.study import PatientIdentity, QuarantineReason
+from dicom_assets.study import PatientIdentity, QuarantineReason, Subject
 
 SCAN_SIZE = 64
 """Files whose headers a worker process reads at once."""
@@ -83,6 +84,7 @@ def deidentify_folder(
         else:
             studies[scanned.identity.study_uid].append(scanned)
     job = _FolderJob(folder, settings, identity_db, executor)
+    job.settle_offsets(studies)
     with ThreadPoolExecutor(workers, thread_name_prefix="study") as threads:
         futures = [threads.submit(job.study, uid, files) for uid, files in studies.items()]
         try:
@@ -137,6 +139,15 @@ class _FolderJob:
         self._executor = executor
         self._placing = Lock()
 
+    def settle_offsets(self, studies: Mapping[str, Sequence[_Scanned]]) -> None:
+        """Under an epoch, reckon each new patient's offset from the earliest study here, whichever is done first."""
+        if self._settings.profile.epoch is None:
+            return
+        known = [(uid, [file.identity for file in files if file.identity]) for uid, files in studies.items()]
+        for uid, identities in sorted(known, key=_earliest_date):
+            with suppress(StudyError):  # the study is reported as failed in its turn
+                self._subject(_patient_of(uid, identities), identities)
+
     def study(self, study_uid: str, files: Sequence[_Scanned]) -> list[InstanceReport]:
         """Report each file of a study, or the same failure for all of them."""
         identities = [file.identity for file in files if file.identity is not None]
@@ -159,7 +170,7 @@ class _FolderJob:
             pulled=self._folder.source,
             draft=self._folder.draft,
             settings=self._settings,
-            subject=self._identity_db.subject(patient),
+            subject=self._subject(patient, identities),
             identifiers=frozenset(said - {""}),
             recorded_uids=self._identity_db.replacements(uids),
         )
@@ -167,6 +178,10 @@ class _FolderJob:
         return deidentify_files(
             study_key, batch, patient, accession_numbers, self._identity_db, self._executor, lambda _done, _total: None
         )
+
+    def _subject(self, patient: PatientIdentity, identities: Sequence[InstanceIdentity]) -> Subject:
+        noted = (identity.earliest_date for identity in identities)
+        return self._identity_db.subject(patient, EpochRequest.among(self._settings.profile.epoch, noted))
 
     def _report(self, outcome: InstanceOutcome) -> InstanceReport:
         done = outcome.outcome
@@ -182,6 +197,11 @@ class _FolderJob:
     def _kept_back(self, name: str, reason: str, detail: str) -> InstanceReport:
         self._folder.keep_back(name)
         return InstanceReport(name, QUARANTINED, reason=reason, detail=detail)
+
+
+def _earliest_date(study: tuple[str, Sequence[InstanceIdentity]]) -> str:
+    """As DA has it; studies without any come last."""
+    return min((identity.earliest_date for identity in study[1] if identity.earliest_date), default="99999999")
 
 
 def _patient_of(study_uid: str, identities: Sequence[InstanceIdentity]) -> PatientIdentity:

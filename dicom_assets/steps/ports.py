@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
     Fact,
     FileReceipt,
@@ -100,8 +101,14 @@ class IdentityDb(Protocol):
             ConfigurationError: no such key was issued.
         """
 
-    def subject(self, patient: PatientIdentity) -> Subject:
-        """What stands for the patient, the same in all studies and for ever."""
+    def subject(self, patient: PatientIdentity, epoch: EpochRequest | None = None) -> Subject:
+        """What stands for the patient, the same in all studies and for ever.
+
+        A new patient's date offset is reckoned from `epoch` where there is one; a recorded offset wins over it.
+
+        Raises:
+            StudyError: nothing tells the patient from others, or no date of a new patient is known.
+        """
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
         """The recorded replacements of those of `uids` that have one."""

@@ -209,3 +209,25 @@ def test_help_loads_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_epoch_is_where_the_patients_earliest_study_of_the_folder_begins(tmp_path: Path) -> None:
+    profile = tmp_path / "counted.yaml"
+    profile.write_text(
+        "name: counted\nversion: '1'\ndates: {epoch: 1970-01-01}\n"
+        "options: [Retain Longitudinal Temporal Information with Modified Dates]\n"
+    )
+    for number, day in enumerate(["20240305", "20240301", "20240303"], start=1):
+        study_uid = f"1.2.826.0.1.99.{number}"
+        put(
+            tmp_path / "in" / f"{number}.dcm",
+            StudyInstanceUID=study_uid,
+            SOPInstanceUID=f"{study_uid}.1",
+            StudyDate=day,
+        )
+
+    result = run(tmp_path, tmp_path / "in", tmp_path / "out", "--profile", profile)
+
+    assert result.exit_code == 0, result.output
+    dates = {pydicom.dcmread(tmp_path / "out" / name).StudyDate for name in files_below(tmp_path / "out")}
+    assert dates == {"19700101", "19700103", "19700105"}

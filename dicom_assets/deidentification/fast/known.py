@@ -7,7 +7,7 @@ from functools import lru_cache
 from dicom_assets.deidentification.fast.plan import OddError
 from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.residual import Identifier, Noted, ResidualScan, identifiers_of
-from dicom_assets.deidentification.text import codecs_from
+from dicom_assets.deidentification.text import codecs_for
 
 _UID_LETTERS = frozenset("0123456789.")
 
@@ -20,7 +20,7 @@ class KnownIdentifiers:
         found = identifiers_of(noted)
         self.texts = frozenset(identifier.text.casefold() for identifier in found)
         found |= {Identifier(text.strip(), "given identifier") for text in given if text.strip()}
-        self._scan = ResidualScan(found, codecs_from(charset))
+        self._scan = ResidualScan(found, codecs_for(charset))
 
     def occur(self, header: WrittenHeader) -> bool:
         """Whether one of them is in what is to be written; in what we wrote ourselves, too, which is no harm."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from dicom_assets.deidentification.action import Action
-from dicom_assets.deidentification.cleaner import FIRST_DATA_SET_TAG, Cleaner, Place
+from dicom_assets.deidentification.cleaner import ANY_UID, FIRST_DATA_SET_TAG, Cleaner, Place
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_LITTLE,
@@ -17,6 +18,7 @@ from dicom_assets.deidentification.encoded import (
     SHORT_VRS,
     DataSet,
     Element,
+    is_listed_sequence,
 )
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.pixels import PIXEL_TAGS
@@ -44,16 +46,20 @@ ELEMENT_WISE = frozenset(
         Option.RETAIN_FULL_DATES,
         Option.RETAIN_MODIFIED_DATES,
         Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.RETAIN_DEVICE_IDENTITY,
+        Option.CLEAN_DESCRIPTORS,
+        Option.CLEAN_STRUCTURED_CONTENT,
         Option.RETAIN_INSTITUTION_IDENTITY,
         Option.RETAIN_UIDS,
     }
 )
-"""Options that decide about each value by itself. The others look at items, blocks, codes or pixels as a whole."""
+"""Options that decide about a value or a sequence by itself. The others look at blocks, siblings or pixels."""
 
 _KNOWN_ACTIONS = frozenset(
     {Action.KEEP, Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.UID, Action.CLASS_UID, Action.SUBJECT}
-    | {Action.CHARSET, Action.REPLACE, Action.SHIFT, Action.AGE}
+    | {Action.CHARSET, Action.REPLACE, Action.SHIFT, Action.AGE, Action.HASH, Action.CLEAN, Action.CONTENT}
 )
+_BY_VALUE = frozenset({Action.SHIFT, Action.AGE, Action.HASH, Action.CLEAN})
 _MOST_STEPS = 1 << 13
 _VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
 
@@ -112,6 +118,10 @@ class Plan:
             found = self._inside[tag, dummied] = Plan(self._rules, place, implicit=self.implicit, learned=self._learned)
         return found
 
+    def place_in(self, charset: bytes) -> Place:
+        """The place, in a data set for which this value of (0008,0005) is in force."""
+        return replace(self.place, charset=charset)
+
     def trim(self) -> None:
         """Forget everything if odd files have made it large."""
         if self._learned.total() > _MOST_STEPS:
@@ -142,7 +152,7 @@ class Plan:
             raise OddError("a delimiter, a VR or an element out of place")
         if vr in LONG_VRS and any(key[6:]):
             raise OddError("reserved bytes that are not zero")
-        if vr == "UN" and known_vr(tag) == "SQ":
+        if vr == "UN" and is_listed_sequence(tag):
             raise OddError("a sequence encoded as UN")
         size = 0 if vr in LONG_VRS else 8 + int.from_bytes(key[4 if self.implicit else 6 :], "little")
         if self._rules is None:
@@ -153,7 +163,7 @@ class Plan:
 
     def _by_rule(self, element: Element, cleaner: Cleaner) -> _Doing:
         tag, private = element.tag, is_private(element.tag)
-        if not private and (element.vr == "SQ" or (self.implicit and known_vr(tag) == "SQ")):
+        if not private and (element.vr == "SQ" or (self.implicit and is_listed_sequence(tag))):
             element.items = []
         action, rule = cleaner.action(element, self.place)
         if action not in _KNOWN_ACTIONS:
@@ -173,15 +183,19 @@ class Plan:
             return self._of_sequence(element, action, cleaner)
         told_in_outcome = self.top and tag in OUTCOME_UIDS and action is not Action.UID
         answered_for = action is Action.KEEP and rule.name == "override"
-        if told_in_outcome or answered_for or rule.option is not None or element.vr == "UN":
+        if told_in_outcome or answered_for or element.vr == "UN":
             return SLOW, b"", False
-        if self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS):
+        by_value = action in _BY_VALUE or rule.option is not None or tag == ANY_UID
+        if by_value or (self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS)):
             return VALUE, b"", False
         return self._of_value(element, action, cleaner)
 
     def _of_sequence(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
         if action is Action.KEEP:
-            return SEQUENCE, b"", False
+            inner = self.place.inside(element.tag).path
+            return SEQUENCE if self.place.dummied or not cleaner.rules.cleans_text(inner) else SLOW, b"", False
+        if action not in {Action.REMOVE, Action.EMPTY, Action.DUMMY}:
+            return SLOW, b"", False
         kept = self._sample(element, cleaner)
         if action in {Action.REMOVE, Action.EMPTY}:
             return GONE, self._encoded(kept), False
@@ -193,8 +207,7 @@ class Plan:
         match action:
             case Action.KEEP if not noted:
                 vr = element.vr or known_vr(tag)
-                listed = known_vr(tag)
-                return (SLOW if listed == "SQ" else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
+                return (SLOW if is_listed_sequence(tag) else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
             case Action.REMOVE | Action.EMPTY | Action.DUMMY | Action.REPLACE:
                 kept = self._sample(element, cleaner)
                 if kept is None or (kept.items is None and not (action is Action.DUMMY and kept.vr == "UI")):
@@ -236,7 +249,7 @@ def is_for_the_walk(profile: Profile) -> bool:
 def _kind_when_removed(tag: int, vr: str) -> int:
     if is_private(tag):
         return NOTED_PRIVATE if vr in {"", "SQ", "UN"} else COPY
-    if vr == "SQ" or (not vr and known_vr(tag) == "SQ"):
+    if vr == "SQ" or (not vr and is_listed_sequence(tag)):
         return SEQUENCE
     if tag == SPECIFIC_CHARACTER_SET:
         if vr not in {"", "CS"}:

@@ -83,7 +83,7 @@ class Walk:
         fillings = []
         for _, filling in self._output.gaps:
             if isinstance(filling, Element):
-                fillings.append(self._cleaned(filling, self.original, Place()))
+                fillings.append(self._cleaned(filling, self.original, Place(charset=self.charset)))
             else:
                 fillings.append(b"".join(method[tag] for tag in filling if tag in method))
         return self._output.whole(fillings)
@@ -164,7 +164,8 @@ class Walk:
         # The cleaner does it, who for this action looks at nothing but the value.
         self._note(step, at)
         vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
-        kept = self._cleaner.element(Element(step.tag, vr, self._data[at.start : at.stop]), DataSet(), at.plan.place)
+        element = Element(step.tag, vr, self._data[at.start : at.stop])
+        kept = self._cleaner.element(element, DataSet(), at.plan.place_in(self.charset))
         self._output.replace(at.position, at.stop, encode(kept, self._encoding) if kept is not None else b"")
         return at.stop
 
@@ -281,7 +282,7 @@ class Walk:
         if item is None:
             item = self._reader.item(level.start, level.end, level.depth, delimited=level.delimited)
             self._items_read[level.start] = item
-        self._output.written += self._cleaned(item.elements[step.tag], item, plan.place)
+        self._output.written += self._cleaned(item.elements[step.tag], item, plan.place_in(self.charset))
         return stop
 
     def _cleaned(self, element: Element, original: DataSet, place: Place) -> bytes:
