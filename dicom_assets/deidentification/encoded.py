@@ -131,6 +131,10 @@ class Reader:
         sequence = vr == "SQ" or ((not vr or vr == "UN") and is_listed_sequence(tag))
         return self._element(tag, vr, length, start, end, depth, sequence)
 
+    def group(self, position: int, end: int, depth: int) -> tuple[DataSet, int]:
+        """The elements from `position` to the first of a higher group, and where that begins; as in `element`."""
+        return self._elements(position, end, depth, stop=((self._tag_at(position, end) >> 16) + 1) << 16)
+
     def item(self, position: int, end: int, depth: int, *, delimited: bool) -> DataSet:
         """The content of an item, inside `depth` sequences; it ends at `end` or, `delimited`, somewhere before."""
         return self._elements(position, end, depth, delimited=delimited)[0]

@@ -33,10 +33,9 @@ from dicom_assets.errors import DicomAssetsError
 COPY, NUMBER, REPLACE = range(3)
 """What the walk does without a further look: leave the bytes, leave them if they are a number, write others."""
 HANDLED = 3
-NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, VALUE, SEQUENCE, DUMMIED, GONE, PRIVATE, PIXELS, SLOW = range(
-    HANDLED, 15
-)
-NOTED, NOTED_CHARSET, NOTED_PRIVATE, END = range(15, 19)
+NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, VALUE = range(HANDLED, 9)
+SEQUENCE, DUMMIED, GONE, PRIVATE, GROUP, PIXELS, SLOW = range(9, 16)
+NOTED, NOTED_CHARSET, NOTED_PRIVATE, END = range(16, 20)
 
 OUTCOME_UIDS = frozenset({0x00080018, 0x0020000D, 0x0020000E})
 """What is written for them becomes part of the outcome."""
@@ -49,15 +48,18 @@ ELEMENT_WISE = frozenset(
         Option.RETAIN_DEVICE_IDENTITY,
         Option.CLEAN_DESCRIPTORS,
         Option.CLEAN_STRUCTURED_CONTENT,
+        Option.CLEAN_GRAPHICS,
+        Option.RETAIN_SAFE_PRIVATE,
         Option.RETAIN_INSTITUTION_IDENTITY,
         Option.RETAIN_UIDS,
     }
 )
-"""Options that decide about a value or a sequence by itself. The others look at blocks, siblings or pixels."""
+"""Options that decide about an element, given its data set, or about a private group. Another may look further."""
 
 _KNOWN_ACTIONS = frozenset(
     {Action.KEEP, Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.UID, Action.CLASS_UID, Action.SUBJECT}
     | {Action.CHARSET, Action.REPLACE, Action.SHIFT, Action.AGE, Action.HASH, Action.CLEAN, Action.CONTENT}
+    | {Action.GRAPHICS}
 )
 _BY_VALUE = frozenset({Action.SHIFT, Action.AGE, Action.HASH, Action.CLEAN})
 _MOST_STEPS = 1 << 13
@@ -165,12 +167,16 @@ class Plan:
         tag, private = element.tag, is_private(element.tag)
         if not private and (element.vr == "SQ" or (self.implicit and is_listed_sequence(tag))):
             element.items = []
+        if private and cleaner.rules.keeps_private and not self.place.dummied:
+            return GROUP, b"", False
         action, rule = cleaner.action(element, self.place)
+        if private and self.place.dummied:
+            action = Action.REMOVE
         if action not in _KNOWN_ACTIONS:
             raise OddError("an action that needs more than one element")
         if private:
-            opened = Element(tag, element.vr, items=[])
-            if action is not Action.REMOVE or cleaner.action(opened, self.place)[0] is not Action.REMOVE:
+            opened = cleaner.action(Element(tag, element.vr, items=[]), self.place)[0]
+            if action is not Action.REMOVE or (opened is not Action.REMOVE and not self.place.dummied):
                 raise OddError("a private element that stays")
             return (PRIVATE if element.vr in {"", "SQ", "UN"} else REPLACE), b"", False
         if tag == SPECIFIC_CHARACTER_SET and (action is not Action.CHARSET or element.vr not in {"", "CS"}):

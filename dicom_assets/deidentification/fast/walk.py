@@ -23,9 +23,10 @@ from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Out
 from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Level, end_of_fragments, long_at
 from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
-from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in_element
+from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in, noted_in_element
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
+from dicom_assets.deidentification.writer import Writer
 
 _NUMERIC = b"0123456789+-.eE\\ \0"
 _DEEPEST = 32
@@ -49,7 +50,7 @@ class Walk:
         self._encoding = IMPLICIT_LITTLE if plan.implicit else EXPLICIT_LITTLE
         self._reader = Reader(memoryview(data), self._encoding)
         self._output = Output(data, start)
-        self._pixels: Element | None = None
+        self._read: dict[int, Element] = {}
         self._pixels_at = (len(data), len(data))
         self._written_before_pixels: tuple[int, int] | None = None
         self._uids: dict[int, bytes] = {}
@@ -73,8 +74,7 @@ class Walk:
         if self._written_before_pixels not in {None, (len(output.written), len(output.gaps))}:
             raise OddError("something after the pixels")
         elements = ElementsOnDemand(self._data, self._encoding, positions)
-        if self._pixels is not None:
-            elements[self._pixels.tag] = self._pixels
+        elements.update(self._read)
         self.original = DataSet(elements)
 
     def header(self, profile: Profile) -> bytes:
@@ -255,24 +255,41 @@ class Walk:
         return end
 
     def _pixel_element(self, step: Step, at: At) -> int:
-        if self._pixels is not None:
+        if self._written_before_pixels is not None:
             raise OddError("several pixel elements")
         stop = end_of_fragments(self._data, at.start, at.level.end) if at.undefined else self._note(step, at)
         view = memoryview(self._data)
         vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
         value = view[at.start : stop - 8 if at.undefined else stop]
-        self._pixels = Element(step.tag, vr, value, undefined=at.undefined)
+        self._read[step.tag] = Element(step.tag, vr, value, undefined=at.undefined)
         self._pixels_at = at.position, stop
         self._output.replace(at.position, stop, b"")
         self._written_before_pixels = len(self._output.written), len(self._output.gaps)
         return stop
 
+    def _group(self, _: Step, at: At) -> int:
+        # Which private elements are safe depends on who reserved their block, so a group is cleaned as a whole.
+        group, stop = self._reader.group(at.position, at.level.end, at.level.depth)
+        if any(tag >> 16 != next(iter(group.elements)) >> 16 for tag in group.elements):
+            raise OddError("elements out of order")
+        self._refuse_mixed(group)
+        self.noted += noted_in(group, self.charset)
+        writer = Writer(self._encoding)
+        writer.data_set(self._cleaner.data_set(group, at.plan.place_in(self.charset)))
+        self._output.replace(at.position, stop, bytes(writer.buffer))
+        if at.plan.top:
+            self._read.update(group.elements)
+        return stop
+
+    def _refuse_mixed(self, data_set: DataSet) -> None:
+        if not self._plan.implicit and any(not element.vr for element in data_set.walk()):
+            raise OddError("implicit VR within explicit VR")
+
     def _slow(self, step: Step, at: At) -> int:
         # Reader, cleaner and writer of the thorough path do this one element.
         level, plan = at.level, at.plan
         element, stop = self._reader.element(at.position, level.end, level.depth)
-        if not plan.implicit and any(not inner.vr for inner in DataSet({0: element}).walk()):
-            raise OddError("implicit VR within explicit VR")
+        self._refuse_mixed(DataSet({0: element}))
         self.noted += noted_in_element(element, self.charset)
         self._output.replace(at.position, stop, b"")
         if plan.top:
@@ -304,6 +321,7 @@ _HANDLERS = {
     steps.DUMMIED: Walk._dummied,
     steps.GONE: Walk._gone,
     steps.PRIVATE: Walk._private,
+    steps.GROUP: Walk._group,
     steps.PIXELS: Walk._pixel_element,
     steps.SLOW: Walk._slow,
     steps.NOTED: Walk._note,
