@@ -21,9 +21,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBase
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.encoded import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, Reader
-from dicom_assets.deidentification.fast.plan import OddError, Plan
+from dicom_assets.deidentification.fast.plan import ELEMENT_WISE, OddError, Plan
 from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.instance import Engine, deidentify_instance
+from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
 from dicom_assets.deidentification.profile import Profile, shipped_profile
@@ -200,6 +201,16 @@ def test_both_engines_agree_about_an_override(tag: int, action: Action, path: tu
 def test_both_engines_agree_about_what_is_unlisted(unlisted: Action) -> None:
     assert takes_the_fast_path(as_file(rich()), profile=profile_with(unlisted=unlisted))
     deidentify(as_file(rich()), profile=profile_with(unlisted=unlisted))
+
+
+@pytest.mark.parametrize("option", sorted(ELEMENT_WISE))
+@pytest.mark.parametrize("syntax", sorted(PLAIN))
+def test_the_fast_path_carries_out_an_option(option: Option, syntax: str) -> None:
+    profile = profile_with(options=frozenset({option}))
+
+    deidentified_bytes(as_file(rich(), syntax), profile=profile)
+
+    assert takes_the_fast_path(as_file(rich(), syntax), profile=profile)
 
 
 @pytest.mark.skipif(not corpus_files(), reason="the corpus is not beside the repository")

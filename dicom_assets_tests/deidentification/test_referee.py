@@ -29,6 +29,8 @@ SEQUENCE_STAYS_CLOSED = {"DICOMDIR-nooffset": "an item of (0004,1220) is longer 
 
 Path_ = tuple[int, ...]
 """The tags and item numbers that lead to an element."""
+Seen = dict[Path_, tuple[str, bytes]]
+"""VR, where it was encoded, and bytes of each element."""
 
 
 def ours(data_set: DataSet, path: Path_ = ()) -> Iterator[tuple[Path_, tuple[str, bytes]]]:
@@ -61,7 +63,7 @@ def theirs(ds: Dataset, part10: Part10, path: Path_ = ()) -> Iterator[tuple[Path
             yield here, (vr, element.value or b"")
 
 
-def both(content: bytes) -> tuple[dict[Path_, tuple[str, bytes]], dict[Path_, tuple[str, bytes]]] | None:
+def both(content: bytes) -> tuple[Seen, Seen] | None:
     """What each of the two sees in a file; None where one refuses it."""
     try:
         part10 = open_part10(content)
@@ -75,20 +77,25 @@ def both(content: bytes) -> tuple[dict[Path_, tuple[str, bytes]], dict[Path_, tu
         return dict(ours(original)), dict(theirs(ds, part10))
 
 
+def unequally_closed(mine: Seen, other: Seen) -> set[Path_]:
+    """Where just one of the two looks into a sequence: which private ones there are, each knows from its own list."""
+    return {
+        place
+        for place in mine.keys() & other.keys()
+        if mine[place][1].endswith(b" items") != other[place][1].endswith(b" items")
+    }
+
+
 def check(path: Path) -> bool:
     """Whether both read the file; fails where they differ."""
     seen = both(path.read_bytes())
     if seen is None:
         return False
     mine, other = seen
-    closed = {
-        place
-        for place, (vr, items) in other.items()
-        if vr == "SQ" and place in mine and mine[place][1] != items and not mine[place][1].endswith(b" items")
-    }
+    closed = unequally_closed(mine, other)
     for place in closed:
         assert is_private(place[-1]) or path.name in SEQUENCE_STAYS_CLOSED
-    beyond = {place for place in other if any(place[: len(outer)] == outer for outer in closed)}
+    beyond = {place for place in mine.keys() | other.keys() if any(place[: len(outer)] == outer for outer in closed)}
     compared = (mine.keys() | other.keys()) - beyond
     different = [place for place in compared if mine.get(place) != other.get(place)]
     assert not different, [" ".join(f"{step:08X}" for step in place) for place in different[:5]]

@@ -191,7 +191,7 @@ class Plan:
         answered_for = action is Action.KEEP and rule.name == "override"
         if told_in_outcome or answered_for or element.vr == "UN":
             return SLOW, b"", False
-        by_value = action in _BY_VALUE or rule.option is not None or tag == ANY_UID
+        by_value = action in _BY_VALUE or (action is Action.KEEP and rule.option is not None) or tag == ANY_UID
         if by_value or (self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS)):
             return VALUE, b"", False
         return self._of_value(element, action, cleaner)
