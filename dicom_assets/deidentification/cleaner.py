@@ -17,7 +17,7 @@ from dicom_assets.deidentification.rules import Rule, RuleBook
 from dicom_assets.deidentification.safe_private import private_action, put_creators
 from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
-from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_of, decode, defined_charset
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, decode, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, is_structural
 from dicom_assets.errors import ConfigurationError
@@ -72,11 +72,9 @@ class Cleaner:
         self.originals: set[str] = set()
         self.mentioned: set[str] = set()
         self.kept: set[str] = set()
-        self._codecs = ["latin-1"]
 
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
-        self._codecs = codecs_of(original) or self._codecs
         cleaned = self.data_set(original, Place())
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
@@ -105,12 +103,15 @@ class Cleaner:
 
     def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
         """What may leave of an element of `original`; None for nothing."""
-        vr = "SQ" if element.items is not None else element.vr
-        rule = self._rules.rule(element.tag, vr, place.path)
-        action = rule.action
-        if place.dummied and confidentiality_table().row_for(element.tag) is None:
-            action = self._inside_dummy(element, rule, place)
+        action, rule = self.action(element, place)
         return self._carry_out(action, rule, element, original, place)
+
+    def action(self, element: Element, place: Place) -> tuple[Action, Rule]:
+        """What is done with an element at a place, and the rule that says so."""
+        rule = self._rules.rule(element.tag, "SQ" if element.items is not None else element.vr, place.path)
+        if place.dummied and confidentiality_table().row_for(element.tag) is None:
+            return self._inside_dummy(element, rule, place), rule
+        return rule.action, rule
 
     def _carry_out(
         self,
@@ -134,7 +135,7 @@ class Cleaner:
             case Action.DUMMY:
                 return self._dummy(element, place)
             case Action.SUBJECT:
-                return self._ours(element, self._subject.patient_id.encode("ascii"))
+                return self._ours(element, self.subject_value())
             case Action.UID:
                 replace = self._replace_mentioned if element.tag == ANY_UID else self.replace_uid
                 return self._ours(element, replace_uids(bytes(element.value), replace))
@@ -156,6 +157,11 @@ class Cleaner:
                 return self._graphics.clean(element, original, place, self)
         raise ConfigurationError(f"the engine does not carry out the action {action}")
 
+    def subject_value(self) -> bytes:
+        """What takes the place of the patient's name and id, of even length."""
+        value = self._subject.patient_id.encode("ascii")
+        return value + b" " * (len(value) & 1)
+
     def layer_name(self, name: str) -> str:
         """What a graphic layer of this name is called."""
         return self._uids.hash_text(name)
@@ -176,10 +182,10 @@ class Cleaner:
 
     def _retain(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
         """What an option or an override lets through of a value, else what happens otherwise."""
-        retained = None if element.items is not None else self._retained(rule, element, original)
+        retained = None if element.items is not None else self._retained(rule, element, place)
         return retained or self._carry_out(rule.otherwise, Rule(rule.otherwise, rule.name), element, original, place)
 
-    def _retained(self, rule: Rule, element: Element, original: DataSet) -> Element | None:
+    def _retained(self, rule: Rule, element: Element, place: Place) -> Element | None:
         value, vr = bytes(element.value), self._vr_of(element)
         if rule.action is Action.KEEP:
             if not has_form(vr, value):
@@ -187,8 +193,7 @@ class Cleaner:
             self.kept.update(split_uids(value) if vr == "UI" else ())
             return element
         if rule.action is Action.HASH:
-            codecs = codecs_of(original) if SPECIFIC_CHARACTER_SET in original.elements else self._codecs
-            hashed = hash_value(vr, decode(value, codecs), self._uids.hash_text)
+            hashed = hash_value(vr, decode(value, codecs_for(place.charset)), self._uids.hash_text)
             return None if hashed is None else self._ours(element, hashed)
         if rule.action is Action.AGE:
             age = told_age(value)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from copy import copy
+from functools import lru_cache
 
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import StudyKey
@@ -39,8 +41,12 @@ def derive_date_offset_days(secret: bytes, issuer: str, patient_id: str) -> int:
     return -1 - number % MAXIMUM_OFFSET_DAYS
 
 
+@lru_cache(maxsize=1 << 15)
 def derive_uid(secret: bytes, root: str, uid: str) -> str:
-    """A UID of at most 64 characters that stands for `uid`: `2.25.` and 128 bits, or decimal digits under `root`."""
+    """A UID of at most 64 characters that stands for `uid`: `2.25.` and 128 bits, or decimal digits under `root`.
+
+    The latest are kept in memory: the instances of a study share most of their UIDs.
+    """
     digest = hmac.digest(check_secret(secret), b"uid\0" + uid.encode("utf-8", "surrogateescape"), hashlib.sha256)
     if root == UUID_ROOT:
         return f"{UUID_ROOT}.{int.from_bytes(digest[:16])}"
@@ -97,15 +103,22 @@ class UidReplacer:
         self._secret = check_secret(secret)
         self._root = check_root(root)
         self._recorded = dict(recorded or {})
+        self._before: Mapping[str, str] = {}
         self.seen: dict[str, str] = {}
 
     def __call__(self, original: str) -> str:
         """The one replacement of `original`."""
-        replacement = self.seen.get(original) or self._recorded.get(original)
+        replacement = self.seen.get(original) or self._before.get(original) or self._recorded.get(original)
         if replacement is None:
             replacement = derive_uid(self._secret, self._root, original)
         self.seen[original] = replacement
         return replacement
+
+    def fork(self) -> UidReplacer:
+        """One that answers the same and starts with nothing seen; `self` learns nothing from it."""
+        forked = copy(self)
+        forked._before, forked.seen = self.seen, {}
+        return forked
 
     def hash_text(self, text: str) -> str:
         """The keyed hash of a text; not among `seen`, since nothing leads back from it."""

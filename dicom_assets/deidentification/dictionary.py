@@ -1,11 +1,9 @@
-"""What PS3.6 says of a tag."""
+"""What PS3.6 says of a tag. pydicom, which knows, takes a third of a second to import: it waits until it is asked."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
 
 _NUMBERS = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 
@@ -28,6 +26,8 @@ def tag_text(tag: int) -> str:
 
 def tag_named(name: str) -> int | None:
     """The tag that a keyword of PS3.6 or `gggg,eeee` stands for."""
+    from pydicom.datadict import tag_for_keyword
+
     numbers = _NUMBERS.fullmatch(name)
     return int(numbers[1] + numbers[2], 16) if numbers is not None else tag_for_keyword(name)
 
@@ -35,6 +35,8 @@ def tag_named(name: str) -> int | None:
 @lru_cache(maxsize=8192)
 def known_vr(tag: int) -> str:
     """The dictionary's VR ("US or SS" and such included); empty for private tags and for tags it does not list."""
+    from pydicom.datadict import dictionary_VR
+
     if is_private(tag):
         return ""
     try:
@@ -47,6 +49,8 @@ def known_vr(tag: int) -> str:
 @lru_cache(maxsize=8192)
 def fewest_and_most_values(tag: int) -> tuple[int, int | None]:
     """The dictionary's value multiplicity, None for no upper limit; 1 to 1 for tags it does not list."""
+    from pydicom.datadict import dictionary_VM
+
     try:
         fewest, _, most = str(dictionary_VM(tag)).partition("-")
     except KeyError:
@@ -63,4 +67,6 @@ def concrete_vr(vr: str, *, signed: bool = False) -> str:
 
 def keyword(tag: int) -> str:
     """The keyword of PS3.6; empty where it lists none."""
+    from pydicom.datadict import keyword_for_tag
+
     return "" if is_private(tag) else str(keyword_for_tag(tag))

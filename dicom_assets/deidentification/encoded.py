@@ -7,7 +7,7 @@ to warn about or to log a value. What does not add up raises, with tags and coun
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 
 from dicom_assets.deidentification.dictionary import is_private, known_vr, tag_text
@@ -72,7 +72,7 @@ class Element:
 class DataSet:
     """Elements by tag, in the order they came. `undefined` tells an item of undefined length."""
 
-    elements: dict[int, Element] = field(default_factory=dict)
+    elements: MutableMapping[int, Element] = field(default_factory=dict)
     undefined: bool = False
 
     def value(self, tag: int) -> bytes:
@@ -121,6 +121,23 @@ class Reader:
     def sequence(self, position: int = 0) -> list[DataSet]:
         """The items that fill the buffer from `position` on, with or without a delimiter at the end."""
         return self._items(position, len(self._data), 1, delimited=False)[0]
+
+    def element(self, position: int, end: int, depth: int) -> tuple[Element, int]:
+        """The element at `position`, inside `depth` sequences, and where it ends, which is not after `end`.
+
+        A private element without VR stays closed.
+        """
+        tag, vr, length, start = self._header(position, end)
+        sequence = vr == "SQ" or ((not vr or vr == "UN") and is_listed_sequence(tag))
+        return self._element(tag, vr, length, start, end, depth, sequence)
+
+    def group(self, position: int, end: int, depth: int) -> tuple[DataSet, int]:
+        """The elements from `position` to the first of a higher group, and where that begins; as in `element`."""
+        return self._elements(position, end, depth, stop=((self._tag_at(position, end) >> 16) + 1) << 16)
+
+    def item(self, position: int, end: int, depth: int, *, delimited: bool) -> DataSet:
+        """The content of an item, inside `depth` sequences; it ends at `end` or, `delimited`, somewhere before."""
+        return self._elements(position, end, depth, delimited=delimited)[0]
 
     def _elements(
         self, position: int, end: int, depth: int, *, delimited: bool = False, stop: int | None = None
@@ -248,10 +265,15 @@ def _instead_of_twins(tag: int) -> Element:
     return Element(tag, "UN")
 
 
+def is_listed_sequence(tag: int) -> bool:
+    """Whether the dictionary or Table E.1-1 knows it for a sequence; no private one."""
+    row = None if known_vr(tag) or is_private(tag) else confidentiality_table().row_for(tag)
+    return (known_vr(tag) if row is None else row.vr) == "SQ"
+
+
 def _is_sequence(tag: int, found: DataSet) -> bool:
     """Whether an element without VR is known to be a sequence; `found` holds the private creators before it."""
     if not is_private(tag):
-        row = None if known_vr(tag) else confidentiality_table().row_for(tag)
-        return (known_vr(tag) if row is None else row.vr) == "SQ"
+        return is_listed_sequence(tag)
     creator = found.private_creator(tag)
     return creator != "" and safe_private_table().vr(creator, tag) == "SQ"

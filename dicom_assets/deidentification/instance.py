@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from dicom_assets.deidentification.cleaner import Cleaner
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataSet, Element, EncodingError, Reader
+from dicom_assets.deidentification.fast.file import open_plain, sop_class_of
+from dicom_assets.deidentification.fast.known import known_identifiers, uids_occur
+from dicom_assets.deidentification.fast.plan import OddError, is_for_the_walk, plan_for
+from dicom_assets.deidentification.fast.spans import WrittenHeader
+from dicom_assets.deidentification.fast.walk import Walk
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
@@ -39,6 +46,27 @@ class Destination(Protocol):
 Parts = tuple[bytes | bytearray | memoryview, ...]
 
 
+class Engine(StrEnum):
+    """Which of the two engines does the work; where both can, they write the same bytes."""
+
+    AUTO = "auto"
+    """The fast path where nothing is odd, else the thorough path."""
+    THOROUGH = "thorough"
+    FAST = "fast"
+    """The fast path or an `OddError`: to find out whether a file takes it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Order:
+    """What was asked for. *Identified*."""
+
+    profile: Profile
+    subject: Subject
+    uids: UidReplacer
+    allowed_modalities: frozenset[str]
+    identifiers: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
     parts: Parts
@@ -54,6 +82,7 @@ def deidentify_instance(
     uids: UidReplacer,
     allowed_modalities: frozenset[str],
     identifiers: frozenset[str] = frozenset(),
+    engine: Engine = Engine.AUTO,
 ) -> Deidentified | Quarantined:
     """Write what may leave of an instance, or nothing.
 
@@ -65,16 +94,19 @@ def deidentify_instance(
         uids: replaces UIDs; its `seen` grows.
         allowed_modalities: values of Modality, in upper case, that are not kept back.
         identifiers: more texts that must not be found in what is written.
+        engine: not needed but for tests and comparisons.
 
     Raises:
         ConfigurationError: the subject's id can't be written.
+        OddError: `engine` is FAST and the instance is for the thorough path.
         OSError: source or destination failed.
     """
     _check_subject(subject)
     source.seek(0)
     content = source.read()
+    order = _Order(profile, subject, uids, allowed_modalities, identifiers)
     try:
-        written = _deidentify(content, profile, subject, uids, allowed_modalities, identifiers)
+        written = _deidentify(content, order, engine)
     except RefusedError as refusal:
         return Quarantined(refusal.reason, refusal.detail)
     except EncodingError as error:
@@ -97,32 +129,59 @@ def _check_subject(subject: Subject) -> None:
         raise ConfigurationError("a subject's id must be 1 to 64 printable ASCII characters without \\, ^ and =")
 
 
-def _deidentify(
-    content: bytes,
-    profile: Profile,
-    subject: Subject,
-    uids: UidReplacer,
-    allowed_modalities: frozenset[str],
-    identifiers: frozenset[str],
-) -> _Written:
+def _deidentify(content: bytes, order: _Order, engine: Engine) -> _Written:
+    if engine is Engine.THOROUGH:
+        return _deidentify_thoroughly(content, order)
+    try:
+        return _deidentify_fast(content, order)
+    except (OddError, RefusedError, EncodingError, UnwritableError):
+        if engine is Engine.FAST:
+            raise OddError("the instance is for the thorough path") from None
+    return _deidentify_thoroughly(content, order)
+
+
+def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     part10 = _open(content)
     original, _ = Reader(part10.data, part10.encoding).data_set()
-    sop_class_uid = _check(original, part10)
-    plan = plan_pixels(profile.pixels, original, part10)
-    refuse_by_rules(original, _quarantine_rules(profile, plan), allowed_modalities)
-    check_content(original, sop_class_uid)
+    sop_class_uid, plan = _admit(original, part10, order)
     found = collect_identifiers(original)
-    _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids, little=part10.encoding.little)
+    _refuse_own_id(original, order.subject, {identifier.text.casefold() for identifier in found})
+    cleaner = Cleaner(rule_book(order.profile, sop_class_uid), order.subject, order.uids, little=part10.encoding.little)
     cleaned = cleaner.clean(original)
     pixels = clean_pixels(plan, original, part10)
     pixels.change(cleaned)
     part10 = pixels.encoded_in(part10)
-    write_method(cleaned, profile, original, pixels_cleaned=pixels.cleaned)
+    write_method(cleaned, order.profile, original, pixels_cleaned=pixels.cleaned)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
     found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
-    found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
+    found |= {Identifier(text.strip(), "given identifier") for text in order.identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
+
+
+def _deidentify_fast(content: bytes, order: _Order) -> _Written:
+    """The same by one walk over the bytes; whatever is odd or would be refused raises, and is then done thoroughly."""
+    if not is_for_the_walk(order.profile):
+        raise OddError("a profile with options that the walk knows nothing about")
+    part10, start = open_plain(content)
+    rules = rule_book(order.profile, sop_class_of(content, start, part10.encoding))
+    uids = order.uids.fork()
+    cleaner = Cleaner(rules, order.subject, uids)
+    walk = Walk(content, start, plan_for(rules, implicit=part10.encoding.implicit), cleaner)
+    walk.run()
+    sop_class_uid, plan = _admit(walk.original, part10, order)
+    if plan != PixelPlan():
+        raise OddError("pixels that do not stay as they are")
+    if rule_book(order.profile, sop_class_uid) is not rules:
+        raise OddError("(0008,0016) is not where it should be")
+    known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
+    _refuse_own_id(walk.original, order.subject, known.texts)
+    header = walk.header(order.profile)
+    if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals | cleaner.mentioned, header):
+        raise OddError("what may be a residual identifier")
+    outcome = _outcome(walk.original, walk.cleaned_uids(), part10, sop_class_uid)
+    head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)
+    order.uids.seen.update(uids.seen)
+    return _Written((head, header, walk.pixels_as_they_are()), outcome)
 
 
 def _quarantine_rules(profile: Profile, plan: PixelPlan) -> QuarantineRules:
@@ -138,6 +197,15 @@ def _open(content: bytes) -> Part10:
         raise RefusedError(Reason.UNREADABLE, str(error)) from None
 
 
+def _admit(original: DataSet, part10: Part10, order: _Order) -> tuple[str, PixelPlan]:
+    """Let the original pass, or raise why it is kept back; both engines ask. Returns its SOP Class UID as well."""
+    sop_class_uid = _check(original, part10)
+    plan = plan_pixels(order.profile.pixels, original, part10)
+    refuse_by_rules(original, _quarantine_rules(order.profile, plan), order.allowed_modalities)
+    check_content(original, sop_class_uid)
+    return sop_class_uid, plan
+
+
 def _check(original: DataSet, part10: Part10) -> str:
     for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID):
         if not _uid(original, tag):
@@ -151,11 +219,11 @@ def _check(original: DataSet, part10: Part10) -> str:
     return sop_class_uid
 
 
-def _refuse_own_id(original: DataSet, subject: Subject, found: set[Identifier]) -> None:
+def _refuse_own_id(original: DataSet, subject: Subject, found: Collection[str]) -> None:
     # An alias that equals an original identifier would let that identifier through as if it were ours.
     if text_of(original, 0x00120062) == "YES":
         return
-    if any(identifier.text.casefold() == subject.patient_id.strip().casefold() for identifier in found):
+    if subject.patient_id.strip().casefold() in found:
         raise RefusedError(Reason.RESIDUAL_IDENTIFIER, "the subject's id equals an original identifier")
 
 

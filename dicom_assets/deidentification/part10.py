@@ -7,13 +7,6 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
-
 from dicom_assets.deidentification.dictionary import known_vr
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_BIG,
@@ -22,23 +15,22 @@ from dicom_assets.deidentification.encoded import (
     LONG_VRS,
     SHORT_VRS,
     DataSet,
-    Element,
     Encoding,
     EncodingError,
     Reader,
 )
 from dicom_assets.deidentification.outcome import RefusedError
-from dicom_assets.deidentification.writer import Writer
 from dicom_assets.study import QuarantineReason
 
 IMPLEMENTATION_CLASS_UID = "2.25.187364020951874112635540982417765093281"
 IMPLEMENTATION_VERSION_NAME = "DICOM_ASSETS_1"
 
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _NATIVE: dict[str, Encoding] = {
-    ImplicitVRLittleEndian: IMPLICIT_LITTLE,
-    ExplicitVRLittleEndian: EXPLICIT_LITTLE,
-    ExplicitVRBigEndian: EXPLICIT_BIG,
-    DeflatedExplicitVRLittleEndian: EXPLICIT_LITTLE,
+    "1.2.840.10008.1.2": IMPLICIT_LITTLE,
+    "1.2.840.10008.1.2.1": EXPLICIT_LITTLE,
+    "1.2.840.10008.1.2.2": EXPLICIT_BIG,
+    _DEFLATED: EXPLICIT_LITTLE,
 }
 _ENCAPSULATED = re.compile(r"1\.2\.840\.10008\.1\.2\.(4\.[0-9]{2,3}|5|8\.1|1\.98)")
 """JPEG and its kin and MPEG, RLE, deflated frames, uncompressed frames in fragments (PS3.5 A.4)."""
@@ -61,7 +53,15 @@ class Part10:
     @property
     def deflated(self) -> bool:
         """Whether the data set is compressed as a whole (PS3.5 A.5)."""
-        return self.transfer_syntax == DeflatedExplicitVRLittleEndian
+        return self.transfer_syntax == _DEFLATED
+
+
+def plain_encoding(syntax: str) -> Encoding | None:
+    """The encoding of a transfer syntax in which a data set lies open, in little endian; None for any other."""
+    encoding = _NATIVE.get(syntax)
+    if encoding is None:
+        return EXPLICIT_LITTLE if _ENCAPSULATED.fullmatch(syntax) else None
+    return encoding if encoding.little and syntax != _DEFLATED else None
 
 
 def open_part10(content: bytes) -> Part10:
@@ -79,7 +79,7 @@ def open_part10(content: bytes) -> Part10:
     if not syntax:
         encoding = _guess(data)
         return Part10(_syntax_of(encoding), encoding, data)
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == _DEFLATED:
         data = memoryview(_inflate(data))
     encoding = _NATIVE.get(syntax, EXPLICIT_LITTLE)
     if syntax not in _NATIVE and not _ENCAPSULATED.fullmatch(syntax):
@@ -123,12 +123,12 @@ def _guess(data: memoryview) -> Encoding:
 
 
 def _syntax_of(encoding: Encoding) -> str:
-    return next(str(syntax) for syntax, known in _NATIVE.items() if known == encoding)
+    return next(syntax for syntax, known in _NATIVE.items() if known == encoding)
 
 
 def _mended(syntax: str, encoding: Encoding) -> tuple[str, Encoding]:
     # A data set that is not encoded as its transfer syntax says leaves under the one it is really encoded in.
-    if syntax not in _NATIVE or not encoding.little or syntax == DeflatedExplicitVRLittleEndian:
+    if syntax not in _NATIVE or not encoding.little or syntax == _DEFLATED:
         raise EncodingError("the data set is not encoded as its transfer syntax says")
     real = EXPLICIT_LITTLE if encoding.implicit else IMPLICIT_LITTLE
     return _syntax_of(real), real
@@ -154,16 +154,23 @@ def deflate(parts: Iterable[bytes | bytearray | memoryview]) -> bytes:
 
 def file_head(transfer_syntax: str, sop_class_uid: str, sop_instance_uid: str) -> bytes:
     """An empty preamble and the file meta information, of which nothing is taken over from the original."""
-    writer = Writer(EXPLICIT_LITTLE)
-    writer.element(Element(0x00020001, "OB", b"\0\x01"))
-    for tag, uid in (
-        (0x00020002, sop_class_uid),
-        (0x00020003, sop_instance_uid),
-        (0x00020010, transfer_syntax),
-        (0x00020012, IMPLEMENTATION_CLASS_UID),
-    ):
-        writer.element(Element(tag, "UI", uid.encode("ascii")))
-    writer.element(Element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")))
-    length = Writer(EXPLICIT_LITTLE)
-    length.element(Element(0x00020000, "UL", len(writer.buffer).to_bytes(4, "little")))
-    return bytes(128) + b"DICM" + bytes(length.buffer + writer.buffer)
+    meta = b"".join(
+        (
+            b"\2\0\1\0OB\0\0\2\0\0\0\0\1",
+            _meta_uid(b"\2\0", sop_class_uid),
+            _meta_uid(b"\3\0", sop_instance_uid),
+            _meta_uid(b"\x10\0", transfer_syntax),
+            _meta_uid(b"\x12\0", IMPLEMENTATION_CLASS_UID),
+            b"\2\0\x13\0SH" + len(_VERSION_NAME).to_bytes(2, "little") + _VERSION_NAME,
+        )
+    )
+    return _PREAMBLE + b"\2\0\0\0UL\4\0" + len(meta).to_bytes(4, "little") + meta
+
+
+_PREAMBLE = bytes(128) + b"DICM"
+_VERSION_NAME = IMPLEMENTATION_VERSION_NAME.encode("ascii") + b" " * (len(IMPLEMENTATION_VERSION_NAME) & 1)
+
+
+def _meta_uid(number: bytes, uid: str) -> bytes:
+    value = uid.encode("ascii") + b"\0" * (len(uid) & 1)
+    return b"\2\0" + number + b"UI" + len(value).to_bytes(2, "little") + value

@@ -6,9 +6,6 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydicom.config import RAISE
-from pydicom.valuerep import validate_value
-
 from dicom_assets.deidentification.action import Action, ActionCode
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr, tag_named
 from dicom_assets.deidentification.options import COLUMNS, Option
@@ -76,6 +73,9 @@ def _tag(fields: Fields, name: str) -> int:
 def _argument(fields: Fields, action: Action, vr: str) -> str:
     if action is not Action.REPLACE:
         return ""
+    from pydicom.config import RAISE
+    from pydicom.valuerep import validate_value
+
     value = fields.text("with", re.compile(r"[ -~]+"), "printable ASCII")
     try:
         validate_value(vr, value, RAISE)

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 import ahocorasick
 
 from dicom_assets.deidentification.dictionary import tag_text
-from dicom_assets.deidentification.encoded import DataSet
-from dicom_assets.deidentification.text import codecs_of, decode, encode_bare
-from dicom_assets.deidentification.writer import Span, Writer
+from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, decode, encode_bare
+from dicom_assets.deidentification.writer import Span
 
 PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
 PATIENT_IDS = frozenset({0x00100020, 0x00101000, 0x00101090, 0x00380010, 0x00380060, 0x00101050})
@@ -45,21 +47,47 @@ class Identifier:
         return f"Identifier({self.kind})"
 
 
+class Noted(NamedTuple):
+    """An identifying attribute's value as it is encoded, and the (0008,0005) that holds for it. *Identified*."""
+
+    tag: int
+    value: bytes
+    charset: bytes
+
+    def __repr__(self) -> str:
+        """The tag only."""
+        return f"Noted({tag_text(self.tag)})"
+
+
 def collect_identifiers(original: DataSet) -> set[Identifier]:
     """The patient's and study's identifiers, from every depth of the instance."""
-    return set(_collect(original, codecs_of(original)))
+    return identifiers_of(noted_in(original, b""))
 
 
-def _collect(data_set: DataSet, inherited: list[str]) -> Iterator[Identifier]:
-    codecs = codecs_of(data_set) if 0x00080005 in data_set.elements else inherited
+def identifiers_of(noted: Iterable[Noted]) -> set[Identifier]:
+    """What the values of identifying attributes say."""
+    found: set[Identifier] = set()
+    for tag, value, charset in noted:
+        found.update(_identifiers_in(tag, decode(value, codecs_for(charset)).strip(" \0")))
+    return found
+
+
+def noted_in(data_set: DataSet, inherited: bytes) -> Iterator[Noted]:
+    """The identifying attributes at every depth; `inherited` is the (0008,0005) of the data set around this one."""
+    charset = data_set.value(SPECIFIC_CHARACTER_SET) if SPECIFIC_CHARACTER_SET in data_set.elements else inherited
     for element in data_set.elements.values():
-        for item in element.items or ():
-            yield from _collect(item, codecs)
-        if element.items is None and element.tag in _EVERY_TAG:
-            yield from _identifiers_in(element.tag, decode(bytes(element.value), codecs).strip(" \0"))
+        yield from noted_in_element(element, charset)
 
 
-_EVERY_TAG = PERSON_NAMES | PATIENT_IDS | ACCESSION_NUMBERS | BIRTH_DATES | CONTACTS
+def noted_in_element(element: Element, charset: bytes) -> Iterator[Noted]:
+    """The element if it identifies, or what does inside it."""
+    for item in element.items or ():
+        yield from noted_in(item, charset)
+    if element.items is None and element.tag in IDENTIFYING:
+        yield Noted(element.tag, bytes(element.value), charset)
+
+
+IDENTIFYING = PERSON_NAMES | PATIENT_IDS | ACCESSION_NUMBERS | BIRTH_DATES | CONTACTS
 
 
 def _identifiers_in(tag: int, text: str) -> Iterator[Identifier]:
@@ -115,45 +143,63 @@ class _Strictness(IntEnum):
     WHOLE = 2
 
 
+class Written(Protocol):
+    """Bytes that are about to be written, and what lies where in them."""
+
+    @property
+    def buffer(self) -> bytes | bytearray:
+        """The bytes."""
+
+    def span_at(self, position: int) -> Span | None:
+        """The value that lies at `position`, or None for a header."""
+
+
 class ResidualScan:
     """Searches written bytes for identifiers in one pass."""
 
     def __init__(self, identifiers: Iterable[Identifier], codecs: Iterable[str]) -> None:
         """Prepare the search, in Latin-1, UTF-8, UTF-16 and the encodings of the instance."""
-        encodings = dict.fromkeys(("latin-1", "utf-8", *codecs))
+        encodings = tuple(dict.fromkeys(("latin-1", "utf-8", *codecs)))
         self._automaton = ahocorasick.Automaton()
         for identifier in identifiers:
-            for word in {identifier.text, identifier.text.lower(), identifier.text.upper(), identifier.text.title()}:
-                self._add_word(word, identifier.kind, encodings)
+            for key, width, strictness in _needles(identifier.text, encodings):
+                self._add(key, width, strictness, identifier.kind)
         if len(self._automaton):
             self._automaton.make_automaton()
 
-    def _add_word(self, word: str, kind: str, encodings: Iterable[str]) -> None:
-        for codec in encodings:
-            encoded = encode_bare(word, codec)
-            if encoded:
-                self._add(encoded, word, kind, 1)
-        self._add(word.encode("utf-16-le", "surrogatepass"), word, kind, 2)
-
-    def _add(self, encoded: bytes, word: str, kind: str, width: int) -> None:
-        key = _haystack(encoded)
-        strictness = _strictness(word)
-        if key and (key not in self._automaton or self._automaton.get(key)[2] > strictness):
+    def _add(self, key: str, width: int, strictness: _Strictness, kind: str) -> None:
+        if key not in self._automaton or self._automaton.get(key)[2] > strictness:
             self._automaton.add_word(key, (len(key), width, strictness, kind))
 
-    def find(self, writer: Writer) -> str | None:
+    def occurs(self, content: bytes | bytearray) -> bool:
+        """Whether there is anything that `find` might count, wherever it stands."""
+        return bool(len(self._automaton)) and next(self._automaton.iter(_haystack(content)), None) is not None
+
+    def find(self, written: Written) -> str | None:
         """The first hit outside what we wrote ourselves, as kind and tag; None when nothing is left."""
         if not len(self._automaton):
             return None
-        haystack = _haystack(writer.buffer)
+        haystack = _haystack(written.buffer)
         for last, (length, width, strictness, kind) in self._automaton.iter(haystack):
             start, end = last + 1 - length, last + 1
-            span = writer.span_at(start)
+            span = written.span_at(start)
             if span is not None and span.ours and end <= span.end:
                 continue
             if _counts(haystack, start, end, width, strictness, span):
                 return f"{kind} at {tag_text(span.tag) if span is not None else 'an unknown place'}"
         return None
+
+
+@lru_cache(maxsize=4096)
+def _needles(text: str, encodings: tuple[str, ...]) -> tuple[tuple[str, int, _Strictness], ...]:
+    """What to search for: the text in each case and encoding, bytes per character, and how strictly it counts."""
+    found = []
+    for word in {text, text.lower(), text.upper(), text.title()}:
+        strictness = _strictness(word)
+        encoded = {bare for codec in encodings if (bare := encode_bare(word, codec))}
+        found += [(_haystack(bare), 1, strictness) for bare in encoded]
+        found.append((_haystack(word.encode("utf-16-le", "surrogatepass")), 2, strictness))
+    return tuple(dict.fromkeys(needle for needle in found if needle[0]))
 
 
 def _haystack(content: bytes | bytearray) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-
-from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 
 from dicom_assets.deidentification.encoded import DataSet
 
@@ -18,12 +18,13 @@ def charset_terms(value: bytes) -> list[str]:
     return [term.strip(" \0") for term in value.decode("latin-1").split("\\")]
 
 
+@lru_cache(maxsize=64)
 def defined_charset(value: bytes) -> bytes | None:
     """(0008,0005) with common misspellings mended; None when a term is unknown and so might be anything."""
     terms = []
     for term in charset_terms(value):
         mended = re.sub(r"^ISO[ _-]?(IR|2022 IR)[ _-](\d+)$", lambda m: _spelt(m[1], m[2]), term)
-        if mended not in python_encoding:
+        if mended not in _encodings():
             return None
         terms.append(mended)
     encoded = "\\".join(terms).encode("ascii")
@@ -36,13 +37,21 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    return codecs_for(data_set.value(SPECIFIC_CHARACTER_SET))
+    return list(codecs_for(data_set.value(SPECIFIC_CHARACTER_SET)))
 
 
-def codecs_for(charset: bytes) -> list[str]:
-    """The same for the value of (0008,0005)."""
-    terms = charset_terms(defined_charset(charset) or b"")
-    return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
+@lru_cache(maxsize=64)
+def codecs_for(value: bytes) -> tuple[str, ...]:
+    """Python's names of the encodings that a value of (0008,0005) declares, as `codecs_of` gives them."""
+    terms = charset_terms(defined_charset(value) or b"")
+    return tuple(_wide(_encodings()[term]) for term in terms if term in _encodings())
+
+
+@cache
+def _encodings() -> Mapping[str, str]:
+    from pydicom.charset import python_encoding
+
+    return python_encoding
 
 
 def _wide(codec: str) -> str:
@@ -50,14 +59,18 @@ def _wide(codec: str) -> str:
     return "latin-1" if codec in {"ascii", "iso8859", "iso_ir_6"} else codec
 
 
-def decode(value: bytes, codecs: list[str]) -> str:
+def decode(value: bytes, codecs: Sequence[str]) -> str:
     """The text, its escape sequences followed; what can't be decoded becomes U+FFFD."""
+    if b"\x1b" not in value:
+        return value.decode(codecs[0], "replace")
     return "".join(_decode_fragment(fragment, codecs[0]) for fragment in _FRAGMENTS.findall(value))
 
 
 def _decode_fragment(fragment: bytes, default: str) -> str:
     if not fragment.startswith(b"\x1b"):
         return fragment.decode(default, "replace")
+    from pydicom.charset import CODES_TO_ENCODINGS
+
     for code, codec in CODES_TO_ENCODINGS.items():
         if fragment.startswith(code):
             stateful = codec.startswith(("iso2022", "iso-2022"))

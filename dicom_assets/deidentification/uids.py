@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
-from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
+from collections.abc import Callable, Container
+from functools import cache
 
 from dicom_assets.deidentification.derivation import MAXIMUM_UID_LENGTH, UidReplacer
 from dicom_assets.deidentification.outcome import RefusedError
@@ -18,7 +17,14 @@ _WELL_FORMED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 def is_registered(uid: str) -> bool:
     """Whether PS3.6 Table A-1 lists it: SOP classes, transfer syntaxes, well-known frames of reference and so on."""
-    return uid in UID_dictionary
+    return uid in _registered()
+
+
+@cache
+def _registered() -> Container[str]:
+    from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # public, but not re-exported by name
+
+    return frozenset(UID_dictionary)
 
 
 def is_well_formed(uid: str) -> bool:
@@ -38,8 +44,9 @@ def replace_uids(value: bytes, replace: Callable[[str], str]) -> bytes:
         RefusedError: a value is no UID by any stretch: too long, or with control characters.
     """
     parts = split_uids(value)
-    if any(len(part) > MAXIMUM_UID_LENGTH or not part.isprintable() for part in parts):
-        raise RefusedError(QuarantineReason.MALFORMED, "a UI value is too long or has control characters")
+    for part in parts:
+        if len(part) > MAXIMUM_UID_LENGTH or not part.isprintable():
+            raise RefusedError(QuarantineReason.MALFORMED, "a UI value is too long or has control characters")
     parts = [part if not part or is_registered(part) else replace(part) for part in parts]
     encoded = "\\".join(parts).encode("latin-1")
     return encoded + b"\0" * (len(encoded) & 1)

@@ -108,3 +108,6 @@ _STRUCTURAL_TERMS: dict[int, frozenset[bytes]] = {
         {b"POINT", b"MULTIPOINT", b"POLYLINE", b"CIRCLE", b"ELLIPSE", b"POLYGON", b"ELLIPSOID", b"INTERPOLATED"}
     ),
 }
+
+STRUCTURAL_TAGS = frozenset(_STRUCTURAL_TERMS)
+"""Attributes about which `is_structural` may have to say something."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicom_assets.deidentification.dictionary import concrete_vr, known_vr, tag_text
@@ -38,6 +39,12 @@ class Span:
     tag: int
     vr: str
     ours: bool
+
+
+def span_at(spans: Sequence[Span], position: int) -> Span | None:
+    """The span that holds `position`, of spans in order."""
+    index = bisect_right(spans, position, key=lambda span: span.start) - 1
+    return spans[index] if index >= 0 and position < spans[index].end else None
 
 
 class Writer:
@@ -91,8 +98,7 @@ class Writer:
 
     def span_at(self, position: int) -> Span | None:
         """The value that lies at `position`, or None for a header."""
-        index = bisect_right(self.spans, position, key=lambda span: span.start) - 1
-        return self.spans[index] if index >= 0 and position < self.spans[index].end else None
+        return span_at(self.spans, position)
 
     def vr_of(self, element: Element) -> str:
         """The VR to write: as encoded, else the dictionary's."""

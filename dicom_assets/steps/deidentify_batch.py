@@ -57,28 +57,40 @@ def deidentify_batch(batch: Batch) -> list[InstanceOutcome]:
         ChangedContentError: a file is not what was pulled.
         StorageError: a file can't be read or written.
     """
-    return [_deidentify_file(batch, name) for name in batch.files]
+    uids = UidReplacer(batch.settings.secret, batch.settings.uid_root, batch.recorded_uids)
+    return [_deidentify_file(batch, name, uids.fork()) for name in batch.files]
 
 
-def _deidentify_file(batch: Batch, name: str) -> InstanceOutcome:
+class _Parts:
+    """What is to be written, in the pieces it came in: pixels stay in the buffer they were read into."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.parts: list[memoryview] = []
+
+    def write(self, content: bytes | bytearray | memoryview, /) -> None:
+        """Take the next bytes."""
+        self.parts.append(memoryview(content))
+
+
+def _deidentify_file(batch: Batch, name: str, uids: UidReplacer) -> InstanceOutcome:
     settings = batch.settings
-    uids = UidReplacer(settings.secret, settings.uid_root, batch.recorded_uids)
-    content = BytesIO()
     with closing(batch.pulled.open(name)) as source:
-        expected = batch.files[name]
-        if expected and hashlib.file_digest(source, "sha256").hexdigest() != expected:  # type: ignore[arg-type]
-            raise ChangedContentError(
-                f"File {name} of stage pulled is not what the staging PACS delivered. "
-                "Find out who changed it, clear the error, then run again with `refresh: true`."
-            )
-        outcome = deidentify_instance(
-            source,
-            content,
-            profile=settings.profile,
-            subject=batch.subject,
-            uids=uids,
-            allowed_modalities=settings.allowed_modalities,
-            identifiers=batch.identifiers,
+        content = source.read()
+    if batch.files[name] and hashlib.sha256(content).hexdigest() != batch.files[name]:
+        raise ChangedContentError(
+            f"File {name} of stage pulled is not what the staging PACS delivered. "
+            "Find out who changed it, clear the error, then run again with `refresh: true`."
         )
-    receipt = batch.draft.write(name, [content.getbuffer()]) if isinstance(outcome, Deidentified) else None
+    written = _Parts()
+    outcome = deidentify_instance(
+        BytesIO(content),
+        written,
+        profile=settings.profile,
+        subject=batch.subject,
+        uids=uids,
+        allowed_modalities=settings.allowed_modalities,
+        identifiers=batch.identifiers,
+    )
+    receipt = batch.draft.write(name, written.parts) if isinstance(outcome, Deidentified) else None
     return InstanceOutcome(name, outcome, receipt, uids.seen)

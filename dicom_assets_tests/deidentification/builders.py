@@ -15,7 +15,8 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.encoded import DataSet, Reader
-from dicom_assets.deidentification.instance import deidentify_instance
+from dicom_assets.deidentification.fast.plan import OddError
+from dicom_assets.deidentification.instance import Engine, deidentify_instance
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.profile import Profile, shipped_profile
@@ -116,7 +117,7 @@ def with_raw(file: bytes, *encoded: bytes) -> bytes:
 
 
 def deidentify(file: bytes, **settings: Any) -> tuple[Deidentified | Quarantined, bytes]:
-    """What came of it and what was written."""
+    """What came of it and what was written; checks that both engines agree about it."""
     arguments: dict[str, Any] = {
         "profile": BASIC,
         "subject": SUBJECT,
@@ -124,6 +125,27 @@ def deidentify(file: bytes, **settings: Any) -> tuple[Deidentified | Quarantined
         "allowed_modalities": frozenset({"CT", "MR"}),
         **settings,
     }
+    reference = {**arguments, "uids": arguments["uids"].fork(), "engine": Engine.THOROUGH}
+    seen_before = dict(arguments["uids"].seen)
+    outcome, written = _run(file, arguments)
+    assert (outcome, written) == _run(file, reference), "the two engines differ"
+    assert arguments["uids"].seen == {**seen_before, **reference["uids"].seen}
+    return outcome, written
+
+
+def takes_the_fast_path(file: bytes, **settings: Any) -> bool:
+    """Whether the fast path does it; checks that it leaves no trace otherwise."""
+    arguments = {"profile": BASIC, "subject": SUBJECT, "allowed_modalities": frozenset({"CT", "MR"}), **settings}
+    uids = UidReplacer(SECRET)
+    try:
+        _run(file, {**arguments, "uids": uids, "engine": Engine.FAST})
+    except OddError:
+        assert not uids.seen
+        return False
+    return True
+
+
+def _run(file: bytes, arguments: dict[str, Any]) -> tuple[Deidentified | Quarantined, bytes]:
     destination = io.BytesIO()
     outcome = deidentify_instance(io.BytesIO(file), destination, **arguments)
     return outcome, destination.getvalue()

@@ -119,3 +119,22 @@ def test_derivation_never_changes() -> None:
     assert derive_date_offset_days(b"0123456789abcdef", "issuer", "id") == -2038
     assert derive_hash(b"0123456789abcdef", "STATION1") == "HH02JXDN5JX6GXCW"
     assert derive_hash(b"0123456789abcdef", "Müller") == "KCXD4E5J9FV31FVA"
+
+
+def test_a_fork_answers_the_same_and_starts_with_nothing_seen() -> None:
+    replacer = UidReplacer(SECRET, recorded={"1.2.3": "2.25.7"})
+    replacer("1.2.4")
+
+    fork = replacer.fork()
+
+    assert fork.seen == {}
+    assert (fork("1.2.3"), fork("1.2.4"), fork("1.2.5")) == ("2.25.7", replacer("1.2.4"), replacer("1.2.5"))
+    assert fork.seen.keys() == {"1.2.3", "1.2.4", "1.2.5"}
+
+
+def test_what_a_fork_saw_its_origin_did_not_see() -> None:
+    replacer = UidReplacer(SECRET)
+
+    replacer.fork()("1.2.3")
+
+    assert replacer.seen == {}

@@ -1,0 +1,335 @@
+"""The walk: over each byte of an encoded header once, copying runs that stay and writing what changes.
+
+It accepts no more than the strict reader does, and less: whatever is out of the ordinary raises `OddError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+from dicom_assets.deidentification.cleaner import Cleaner, Place
+from dicom_assets.deidentification.encoded import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    UNDEFINED,
+    DataSet,
+    Element,
+    Reader,
+)
+from dicom_assets.deidentification.fast import plan as steps
+from dicom_assets.deidentification.fast.original import ElementsOnDemand
+from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Output, encode, encoded_method
+from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Level, end_of_fragments, long_at
+from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
+from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in, noted_in_element
+from dicom_assets.deidentification.text import defined_charset
+from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
+from dicom_assets.deidentification.writer import Writer
+
+_NUMERIC = b"0123456789+-.eE\\ \0"
+_DEEPEST = 32
+
+
+class Walk:
+    """One walk over a data set.
+
+    `noted` and `charset` are for the residual scan; `original` reads what is asked of it.
+    """
+
+    def __init__(self, data: bytes, start: int, plan: Plan, cleaner: Cleaner) -> None:
+        """Be about to walk over `data` from `start` on."""
+        self.noted: list[Noted] = []
+        self.charset = b""
+        self.original = DataSet()
+        self._data = data
+        self._start = start
+        self._plan = plan
+        self._cleaner = cleaner
+        self._encoding = IMPLICIT_LITTLE if plan.implicit else EXPLICIT_LITTLE
+        self._reader = Reader(memoryview(data), self._encoding)
+        self._output = Output(data, start)
+        self._read: dict[int, Element] = {}
+        self._pixels_at = (len(data), len(data))
+        self._written_before_pixels: tuple[int, int] | None = None
+        self._uids: dict[int, bytes] = {}
+        self._items_read: dict[int, DataSet] = {}
+
+    def run(self) -> None:
+        """Walk to the end.
+
+        Raises:
+            OddError: the file is for the thorough path.
+        """
+        self._plan.trim()
+        end, output = len(self._data), self._output
+        positions: dict[int, int] = {}
+        try:
+            self._elements(Level(self._start, end, delimited=False, depth=0), self._plan, positions)
+        except (IndexError, struct.error):
+            raise OddError("truncated") from None
+        output.flush(end)
+        output.pass_method_places(NO_TAG, len(output.written))
+        if self._written_before_pixels not in {None, (len(output.written), len(output.gaps))}:
+            raise OddError("something after the pixels")
+        elements = ElementsOnDemand(self._data, self._encoding, positions)
+        elements.update(self._read)
+        self.original = DataSet(elements)
+
+    def header(self, profile: Profile) -> bytes:
+        """What is written before the pixels: the walk's output, and in its gaps what had to wait for the walk's end."""
+        method = encoded_method(profile, self.original, self._encoding)
+        fillings = []
+        for _, filling in self._output.gaps:
+            if isinstance(filling, Element):
+                fillings.append(self._cleaned(filling, self.original, Place(charset=self.charset)))
+            else:
+                fillings.append(b"".join(method[tag] for tag in filling if tag in method))
+        return self._output.whole(fillings)
+
+    def cleaned_uids(self) -> DataSet:
+        """What was written for the UIDs of the outcome."""
+        return DataSet({tag: Element(tag, "UI", value) for tag, value in self._uids.items()})
+
+    def pixels_as_they_are(self) -> memoryview:
+        """The pixel element, header and all; empty where there is none."""
+        return memoryview(self._data)[slice(*self._pixels_at)]
+
+    def _elements(self, level: Level, plan: Plan, positions: dict[int, int]) -> int:
+        # All that is done for most elements is in this loop, not in functions: it is what the fast path's time goes to.
+        position, end = level.start, level.end
+        data, known, output = self._data, plan.steps, self._output
+        out, run = output.written, output.run
+        previous, limit = -1, METHOD_PLACES[0][0] if plan.top else NO_TAG
+        while position < end:
+            key = data[position : position + 8]
+            step = known.get(key) or plan.learn(key, self._cleaner)
+            tag, kind, size, header, prefix, _ = step
+            stop = position + size if size else position + 12 + long_at(data, position + 8)[0]
+            if not previous < tag < limit:
+                if tag <= previous:
+                    raise OddError("elements out of order")
+                limit = output.pass_method_places(tag, len(out) + position - run)
+            previous = tag
+            positions[tag] = position
+            if kind < HANDLED:
+                if stop > end or (stop - position) & 1:
+                    raise OddError("a length that is odd, undefined or too large")
+                if kind == REPLACE:
+                    if run < position:
+                        out += data[run:position]
+                    if prefix:
+                        out += prefix
+                    position = run = stop
+                    continue
+                if kind == COPY or not data[position + header : stop].translate(None, _NUMERIC):
+                    position = stop
+                    continue
+            output.run = run
+            if kind == steps.END:
+                if not level.delimited or stop != position + 8:
+                    raise OddError("a delimiter out of place")
+                return stop
+            position = _HANDLERS[kind](self, step, At(position, position + header, stop, level, plan))
+            run = output.run
+        output.run = run
+        if level.delimited:
+            raise OddError("truncated")
+        return position
+
+    # Handlers: each takes care of one element and returns where the next one begins.
+
+    def _noted_replace(self, step: Step, at: At) -> int:
+        self._note(step, at)
+        self._output.replace(at.position, at.stop, step.prefix)
+        return at.stop
+
+    def _subject(self, step: Step, at: At) -> int:
+        self._note(step, at)
+        return self._replace(step, at, self._cleaner.subject_value())
+
+    def _uid(self, step: Step, at: At) -> int:
+        self._note(step, at)
+        value = replace_uids(self._data[at.start : at.stop], self._cleaner.replace_uid)
+        if at.plan.top and step.tag in steps.OUTCOME_UIDS:
+            self._uids[step.tag] = value
+        return self._replace(step, at, value)
+
+    def _class_uid(self, step: Step, at: At) -> int:
+        self._note(step, at)
+        return at.stop if _are_well_formed(self._data[at.start : at.stop]) else self._value(step, at)
+
+    def _value(self, step: Step, at: At) -> int:
+        # The cleaner does it, who for this action looks at nothing but the value.
+        self._note(step, at)
+        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
+        element = Element(step.tag, vr, self._data[at.start : at.stop])
+        kept = self._cleaner.element(element, DataSet(), at.plan.place_in(self.charset))
+        self._output.replace(at.position, at.stop, encode(kept, self._encoding) if kept is not None else b"")
+        return at.stop
+
+    def _character_set(self, step: Step, at: At) -> int:
+        self._noted_character_set(step, at)
+        terms = defined_charset(self.charset)
+        if terms is not None:
+            return self._replace(step, at, terms)
+        self._output.replace(at.position, at.stop, b"")
+        return at.stop
+
+    def _noted_character_set(self, step: Step, at: At) -> int:
+        self.charset = self._data[at.start : at.stop]
+        return self._note(step, at)
+
+    def _note(self, step: Step, at: At) -> int:
+        if at.stop > at.level.end or (at.stop - at.start) & 1:
+            raise OddError("a length that is odd, undefined or too large")
+        if step.tag in IDENTIFYING:
+            self.noted.append(Noted(step.tag, self._data[at.start : at.stop], self.charset))
+        return at.stop
+
+    def _replace(self, step: Step, at: At, value: bytes) -> int:
+        if not step.wide and len(value) > 0xFFFF:
+            raise OddError("a new value is too long")
+        length = len(value).to_bytes(4 if step.wide else 2, "little")
+        self._output.replace(at.position, at.stop, step.prefix + length + value)
+        return at.stop
+
+    def _sequence(self, step: Step, at: At) -> int:
+        return self._items(at, at.plan.inside(step.tag))
+
+    def _dummied(self, step: Step, at: At) -> int:
+        return self._items(at, at.plan.inside(step.tag, dummied=True))
+
+    def _gone(self, step: Step, at: At) -> int:
+        self._output.flush(at.position)
+        after = self._items(at, at.plan.removed)
+        self._output.replace(at.position, after, step.prefix)
+        return after
+
+    def _private(self, step: Step, at: At) -> int:
+        self._output.flush(at.position)
+        after = self._noted_private(step, at, at.plan.removed)
+        self._output.replace(at.position, after, b"")
+        return after
+
+    def _noted_private(self, step: Step, at: At, plan: Plan | None = None) -> int:
+        # What is inside a private sequence goes, and its identifiers are noted wherever it shows that it is one.
+        holds_item = self._data[at.start : at.start + 4] == ITEM
+        if at.undefined or holds_item:
+            if not at.plan.implicit and self._data[at.position + 4 : at.position + 6] != b"SQ":
+                raise OddError("a private sequence encoded as UN")
+            return self._items(at, plan or at.plan)
+        return self._note(step, at)
+
+    def _items(self, at: At, plan: Plan) -> int:
+        delimited, level = at.undefined, at.level
+        end = level.end if delimited else at.stop
+        if end > level.end or level.depth == _DEEPEST:
+            raise OddError("a sequence that is too long or too deep")
+        length_at = self._output.offset(at.start - 4)
+        data, charset, position = self._data, self.charset, at.start
+        while position < end:
+            tag, length = data[position : position + 4], long_at(data, position + 4)[0]
+            position += 8
+            if tag == SEQUENCE_END and delimited and length == 0:
+                return position
+            if tag != ITEM:
+                raise OddError("something other than an item in a sequence")
+            position = self._item(position, length, end, level.depth + 1, plan)
+            self.charset = charset
+        if delimited:
+            raise OddError("truncated")
+        self._output.mend_length(length_at, at.stop - at.start, position)
+        return position
+
+    def _item(self, start: int, length: int, end: int, depth: int, plan: Plan) -> int:
+        if length == UNDEFINED:
+            return self._elements(Level(start, end, delimited=True, depth=depth), plan, {})
+        if length > end - start:
+            raise OddError("truncated")
+        end = start + length
+        length_at = self._output.offset(start - 4)
+        self._elements(Level(start, end, delimited=False, depth=depth), plan, {})
+        self._output.mend_length(length_at, length, end)
+        return end
+
+    def _pixel_element(self, step: Step, at: At) -> int:
+        if self._written_before_pixels is not None:
+            raise OddError("several pixel elements")
+        stop = end_of_fragments(self._data, at.start, at.level.end) if at.undefined else self._note(step, at)
+        view = memoryview(self._data)
+        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
+        value = view[at.start : stop - 8 if at.undefined else stop]
+        self._read[step.tag] = Element(step.tag, vr, value, undefined=at.undefined)
+        self._pixels_at = at.position, stop
+        self._output.replace(at.position, stop, b"")
+        self._written_before_pixels = len(self._output.written), len(self._output.gaps)
+        return stop
+
+    def _group(self, _: Step, at: At) -> int:
+        # Which private elements are safe depends on who reserved their block, so a group is cleaned as a whole.
+        group, stop = self._reader.group(at.position, at.level.end, at.level.depth)
+        if any(tag >> 16 != next(iter(group.elements)) >> 16 for tag in group.elements):
+            raise OddError("elements out of order")
+        self._refuse_mixed(group)
+        self.noted += noted_in(group, self.charset)
+        writer = Writer(self._encoding)
+        writer.data_set(self._cleaner.data_set(group, at.plan.place_in(self.charset)))
+        self._output.replace(at.position, stop, bytes(writer.buffer))
+        if at.plan.top:
+            self._read.update(group.elements)
+        return stop
+
+    def _refuse_mixed(self, data_set: DataSet) -> None:
+        if not self._plan.implicit and any(not element.vr for element in data_set.walk()):
+            raise OddError("implicit VR within explicit VR")
+
+    def _slow(self, step: Step, at: At) -> int:
+        # Reader, cleaner and writer of the thorough path do this one element.
+        level, plan = at.level, at.plan
+        element, stop = self._reader.element(at.position, level.end, level.depth)
+        self._refuse_mixed(DataSet({0: element}))
+        self.noted += noted_in_element(element, self.charset)
+        self._output.replace(at.position, stop, b"")
+        if plan.top:
+            self._output.gaps.append((len(self._output.written), element))
+            return stop
+        item = self._items_read.get(level.start)
+        if item is None:
+            item = self._reader.item(level.start, level.end, level.depth, delimited=level.delimited)
+            self._items_read[level.start] = item
+        self._output.written += self._cleaned(item.elements[step.tag], item, plan.place_in(self.charset))
+        return stop
+
+    def _cleaned(self, element: Element, original: DataSet, place: Place) -> bytes:
+        kept = self._cleaner.element(element, original, place)
+        if not place.path and element.tag in steps.OUTCOME_UIDS:
+            self._uids[element.tag] = bytes(kept.value) if kept is not None else b""
+        return encode(kept, self._encoding) if kept is not None else b""
+
+
+_HANDLERS = {
+    steps.NUMBER: Walk._value,  # it is none, or the loop had copied it
+    steps.NOTED_REPLACE: Walk._noted_replace,
+    steps.UID: Walk._uid,
+    steps.CLASS_UID: Walk._class_uid,
+    steps.CHARSET: Walk._character_set,
+    steps.SUBJECT: Walk._subject,
+    steps.VALUE: Walk._value,
+    steps.SEQUENCE: Walk._sequence,
+    steps.DUMMIED: Walk._dummied,
+    steps.GONE: Walk._gone,
+    steps.PRIVATE: Walk._private,
+    steps.GROUP: Walk._group,
+    steps.PIXELS: Walk._pixel_element,
+    steps.SLOW: Walk._slow,
+    steps.NOTED: Walk._note,
+    steps.NOTED_CHARSET: Walk._noted_character_set,
+    steps.NOTED_PRIVATE: Walk._noted_private,
+}
+
+
+@lru_cache(maxsize=256)
+def _are_well_formed(value: bytes) -> bool:
+    return all(is_well_formed(uid) for uid in split_uids(value))
