@@ -68,11 +68,18 @@ def test_name(name: str, text: str, where: Where, found: bool) -> None:
 
 
 def test_word_that_the_manufacturers_use_is_common() -> None:
-    name = set(names_in("Philips^Anna"))
+    name = set(names_in("Wunderscan^Anna"))
 
-    assert finds(name, "Philips Medical Systems", TEXT)
-    assert not finds(name, "Philips Medical Systems", TEXT, devices=("philips", "medical"))
-    assert finds(name, "Anna Philips", TEXT, devices=("philips",))
+    assert finds(name, "Wunderscan Medical Systems", TEXT)
+    assert not finds(name, "Wunderscan Medical Systems", TEXT, devices=("wunderscan", "medical"))
+    assert finds(name, "Anna Wunderscan", TEXT, devices=("wunderscan",))
+
+
+def test_word_that_makers_of_private_blocks_use_is_common() -> None:
+    name = set(names_in("Siemens^Anna"))
+
+    assert not finds(name, "SIEMENS CSA HEADER", TEXT)
+    assert finds(name, "Anna Siemens", TEXT)
 
 
 @pytest.mark.parametrize(
