@@ -17,7 +17,7 @@ from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
-from dicom_assets.deidentification.text import codecs_of, text_of
+from dicom_assets.deidentification.text import codecs_within, text_of
 from dicom_assets.deidentification.uids import is_well_formed
 from dicom_assets.deidentification.writer import UnwritableError, Writer
 from dicom_assets.errors import ConfigurationError, DicomAssetsError
@@ -117,7 +117,7 @@ def _deidentify(
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
     found |= {Identifier(uid, "UID") for uid in cleaner.originals}
     found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
-    return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
+    return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_within(original))), outcome)
 
 
 def _open(content: bytes) -> Part10:

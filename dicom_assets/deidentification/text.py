@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
@@ -36,8 +37,22 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    terms = charset_terms(defined_charset(data_set.value(SPECIFIC_CHARACTER_SET)) or b"")
+    return codecs_from_terms(data_set.value(SPECIFIC_CHARACTER_SET))
+
+
+def codecs_from_terms(value: bytes) -> list[str]:
+    """As `codecs_of`, from the value of (0008,0005)."""
+    terms = charset_terms(defined_charset(value) or b"")
     return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
+
+
+def codecs_within(data_set: DataSet) -> list[str]:
+    """The encodings of the data set and of every item in it, its own first."""
+    found = codecs_of(data_set)
+    for element in data_set.walk():
+        if element.tag == SPECIFIC_CHARACTER_SET and element.items is None:
+            found += codecs_from_terms(bytes(element.value))
+    return list(dict.fromkeys(found))
 
 
 def _wide(codec: str) -> str:
@@ -48,6 +63,17 @@ def _wide(codec: str) -> str:
 def decode(value: bytes, codecs: list[str]) -> str:
     """The text, its escape sequences followed; what can't be decoded becomes U+FFFD."""
     return "".join(_decode_fragment(fragment, codecs[0]) for fragment in _FRAGMENTS.findall(value))
+
+
+def readings(value: bytes, codecs: list[str]) -> set[str]:
+    """The text as it is declared, and as it is where it shows that the declaration is wrong."""
+    found = {decode(value, codecs)}
+    if not value.isascii():
+        with suppress(UnicodeDecodeError):
+            found.add(value.decode("utf-8"))
+        if any("\ufffd" in text for text in found):
+            found.add(value.decode("latin-1"))
+    return found
 
 
 def _decode_fragment(fragment: bytes, default: str) -> str:
