@@ -12,14 +12,13 @@ from dicom_assets.deidentification.rules import Rule, RuleBook
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
-from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, is_structural
+from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, has_form_of, is_structural
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
 PARTS_OF_INSTANCES = frozenset({0x00081160, 0x0062000B})
 """Referenced Frame Number and Referenced Segment Number: no dummy is one, and without them all is referred to."""
-_NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class Cleaner:
             # The residual scan does not hold against an instance what a person answers for.
             return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
-        if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
+        if not has_form_of(concrete_vr(vr), element.value):
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
         return None if known_vr(element.tag) == "SQ" and len(element.value) else element
 
