@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PUNCTUATION = b" \t\r\n\0-/._:,;()[]+#*'^=|&~"
 """Not the backslash, which begins another value. NUL goes too, so that UTF-16 reads like ASCII."""
 _LOWER = bytes(range(256)).lower()
-_TEXT_VRS = frozenset({"AE", "AS", "CS", "LO", "LT", "OB", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
+_TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "OB", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
 """Where a number may be punctuated. In a DS a full stop or a minus is part of the number, and UIDs are all replaced."""
 
 

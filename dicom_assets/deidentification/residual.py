@@ -123,7 +123,7 @@ class ResidualScan:
         self._bare = BareSearch(identifiers)
         self._automaton = ahocorasick.Automaton()
         for identifier in identifiers:
-            for word in {identifier.text, identifier.text.lower(), identifier.text.upper(), identifier.text.title()}:
+            for word in _cases(identifier.text):
                 self._add_word(word, identifier.kind, encodings)
         if len(self._automaton):
             self._automaton.make_automaton()
@@ -156,6 +156,11 @@ class ResidualScan:
                 return f"{kind} at {tag_text(span.tag) if span is not None else 'an unknown place'}"
         hits = (hit for hit in self._bare.hits(writer) if not hit[1].ours and not _is_samples(hit[1]))
         return next((f"{kind} at {tag_text(span.tag)}" for kind, span in hits), None)
+
+
+def _cases(text: str) -> set[str]:
+    # The search does not tell cases of ASCII and Latin-1 letters apart; other letters have other codes in each.
+    return {text.lower()} if text.isascii() else {text, text.lower(), text.upper(), text.title()}
 
 
 def _haystack(content: bytes | bytearray) -> str:

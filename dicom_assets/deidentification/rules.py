@@ -278,6 +278,8 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
     found = _by_vr(tag, vr, unlisted)
     if encoded_vr and encoded_vr not in {vr, "UN"} and encoded_vr not in vr.split(" or "):
         found = max(found, _by_vr(tag, encoded_vr, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
+        if found.action is Action.UID and vr != "UI":
+            return Rule(Action.REMOVE, BY_VR + "UI")  # a new UID would be no value of the attribute's own VR
     return found
 
 

@@ -7,7 +7,6 @@ import re
 SHORTEST_BARE = 6
 """Letters and digits; what is shorter occurs by chance once punctuation does not count."""
 SHORTEST_BARE_ADDRESS = 8
-SHORTEST_BARE_DATE = 8
 SHORTEST_DIGITS_OF_MIXED = 7
 """A number that stood beside letters counts by itself from this many digits on."""
 
@@ -20,7 +19,7 @@ _SHORT_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 
 
 def date_forms(text: str) -> tuple[str, ...]:
-    """How a date of VR DA may be written; nothing for what is no date.
+    """How a date of VR DA may be written so that it matters what stands between its parts; nothing for no date.
 
     Years of two digits only as whole dates with punctuation: without, they are any number.
     """
@@ -28,22 +27,24 @@ def date_forms(text: str) -> tuple[str, ...]:
     if found is None:
         return ()
     year, month, day = found.groups()
-    orders = ((year, month, day), (month, day, year), (day, month, year))
-    return (
-        *map("".join, orders),
-        *(mark.join(order) for order in orders for mark in "-/."),
-        *_shorter(*found.groups()),
-    )
-
-
-def _shorter(year: str, month: str, day: str) -> list[str]:
-    bare_month, bare_day = month.lstrip("0"), day.lstrip("0")
-    orders = ((year, bare_month, bare_day), (bare_month, bare_day, year), (bare_day, bare_month, year))
-    forms = [mark.join(order) for order in orders for mark in "-/."]
-    forms += [mark.join(order) for order in ((month, day, year[2:]), (day, month, year[2:])) for mark in "-/"]
+    forms = [mark.join(order) for order in ((month, day, year[2:]), (day, month, year[2:])) for mark in "-/"]
     forms.append(f"{day}.{month}.{year[2:]}")
+    bare_month, bare_day = month.lstrip("0"), day.lstrip("0")
+    if bare_month != month or bare_day != day:
+        orders = ((year, bare_month, bare_day), (bare_month, bare_day, year), (bare_day, bare_month, year))
+        forms += [mark.join(order) for order in orders for mark in "-/."]
+    return (year + month + day, *forms)
+
+
+def _bare_dates(text: str) -> set[str]:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return set()
+    year, month, day = found.groups()
+    forms = {year + month + day, month + day + year, day + month + year}
     for name in {_MONTHS[int(month) - 1], _MONTHS[int(month) - 1][:3]}:
-        forms += [form for number in {day, bare_day} for form in (f"{number}{name}{year}", f"{name}{number}{year}")]
+        for number in {day, day.lstrip("0")}:
+            forms |= {number + name + year, name + number + year}
     return forms
 
 
@@ -59,12 +60,7 @@ def bare_forms(text: str, kind: str) -> set[str]:
     if not digits or not bare.isascii() or kind in {"name", "UID"}:
         return set()
     if kind == "birth date":
-        return {bare} if len(bare) >= SHORTEST_BARE_DATE and _has_whole_year(bare) else set()
+        return _bare_dates(bare)
     enough = SHORTEST_BARE_ADDRESS if kind == "contact" and len(digits) < 3 else SHORTEST_BARE
     forms = {bare} if len(bare) >= enough and (len(digits) >= 3 or kind == "contact") else set()
     return forms | ({digits} if len(digits) >= SHORTEST_DIGITS_OF_MIXED else set())
-
-
-def _has_whole_year(bare: str) -> bool:
-    # Digits alone have to be those of a whole date; a month that is spelt out tells them apart by itself.
-    return len(bare) == SHORTEST_BARE_DATE or not bare.isdigit()

@@ -110,6 +110,7 @@ VALUES: dict[str, Odd] = {
     "PN as SQ": Odd(lambda: changed(sequence(0x00081048, [item(NAMED)]))),
     "DA as LO": Odd(lambda: changed(t00080020=("LO", b"19370911"), t00080022=("UN", b"19370911"))),
     "UI as LO": Odd(lambda: changed(t00080018=("LO", b"1.2.826.0.1.99.1.1.1"), t00200052=("UN", UID))),
+    "a number as UI": Odd(lambda: changed(t00189073=("UI", UID), t00180050=("UI", UID))),
     "LO as UT": Odd(lambda: changed(t00080070=("UT", b"Maker of Scanners"))),
     "a known tag as UN": Odd(lambda: changed(t00180015=("UN", b"CHEST"))),
     "unknown VR": Odd(lambda: changed(t00080070=("ZZ", b"Zweistein")), MALFORMED),

@@ -169,7 +169,8 @@ def test_a_name_in_another_character_set_than_declared_is_found(declared: bytes,
 
 def test_what_is_no_date_has_no_forms() -> None:
     assert date_forms("1950") == date_forms("19501341") == date_forms("no date") == ()
-    assert len(set(date_forms("19700102"))) > 20
+    assert bare_forms("1950", "birth date") == bare_forms("2/1/1970", "birth date") == set()
+    assert date_forms("19701112") == ("19701112", "11-12-70", "11/12/70", "12-11-70", "12/11/70", "12.11.70")
 
 
 def test_names_words_and_uids_have_no_bare_form() -> None:
