@@ -18,7 +18,7 @@ from dicom_assets.deidentification.profile_overrides import parse_override
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Goes up with every change of what is written for the same input and profile."""
 
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE)

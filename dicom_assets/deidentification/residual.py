@@ -34,6 +34,8 @@ SHORTEST_WORD = 3
 """Numbers and words shorter than these count only as a whole value of a text attribute."""
 
 _FREE_TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT", "OB"})
+ICC_PROFILE = 0x00282000
+"""Holds texts besides its tables, so it is searched."""
 _SAMPLE_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SS", "US"})
 _SEPARATORS = re.compile(r"[\s^=\\,;:/|_.()\[\]\"<>-]+")
 
@@ -176,7 +178,7 @@ def _wide(word: str) -> tuple[bytes, ...]:
 
 
 def _is_samples(span: Span) -> bool:
-    return span.tag in BULK and span.vr in _SAMPLE_VRS
+    return span.tag in BULK and span.tag != ICC_PROFILE and span.vr in _SAMPLE_VRS
 
 
 def _tells_nothing(kind: str, content: bytearray, start: int, span: Span) -> bool:

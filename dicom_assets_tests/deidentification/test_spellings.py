@@ -144,6 +144,7 @@ def test_samples_are_left_out_of_the_search() -> None:
     ds.ModalityLUTSequence = [lut]
     assert b"Abcdefghijkl" in deidentify(as_file(ds))[1]
     assert reason(with_elements(explicit(0x00283006, "LO", b"Zweistein"))) is Reason.RESIDUAL_IDENTIFIER
+    assert reason(with_elements(explicit(0x00282000, "OB", b"descZweistein"))) is Reason.RESIDUAL_IDENTIFIER
 
 
 def test_an_items_own_character_set_is_searched_in() -> None:
