@@ -8,6 +8,7 @@ import tomllib
 
 from dicom_assets.definitions import SETTINGS
 from dicom_assets.defs.config import RunConfig
+from dicom_assets.deidentification.profile_table import profile_table
 from dicom_assets_tests.deployment import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -46,6 +47,12 @@ def test_example_environment_names_settings_that_exist() -> None:
     named = {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
 
     assert named == SETTINGS.keys() | {"DAGSTER_HOME"}
+
+
+def test_readme_compares_the_shipped_profiles_as_they_are() -> None:
+    shown = README.partition("<!-- profiles -->\n")[2].partition("<!-- end of profiles -->")[0]
+
+    assert shown == profile_table()
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from dicom_assets.errors import ChangedContentError, ConfigurationError, StorageError
@@ -80,7 +80,7 @@ class DicomFolder:
         self._quarantine = quarantine
         self._dry_run = dry_run
         self._unfinished = target / UNFINISHED
-        self._placed: dict[PurePosixPath, str] = {}
+        self._placed: dict[str, str] = {}
 
     def __enter__(self) -> DicomFolder:
         """Clear away what a killed run left."""
@@ -108,22 +108,20 @@ class DicomFolder:
             found += [(Path(folder) / name).relative_to(self._source).as_posix() for name in files]
         return sorted(found)
 
-    def place(self, name: str, sop_instance_uid: str, sha256: str) -> str:
-        """Put a drafted file in its place and return its path relative to the target folder.
+    def place(self, name: str, target: str, sha256: str) -> None:
+        """Put a drafted file in its place, a path relative to the target folder.
 
         Raises:
             StorageError: the target can't be written to.
             ChangedContentError: this run put other bytes there before.
         """
-        place = PurePosixPath(name).parent / f"{sop_instance_uid}.dcm"
-        if self._placed.setdefault(place, sha256) != sha256:
+        if self._placed.setdefault(target, sha256) != sha256:
             raise ChangedContentError("another file of this folder has the same SOP Instance UID and other content")
         if not self._dry_run:
             with _storage_errors("write to the target folder"):
-                final = self._target / place
+                final = self._target / target
                 final.parent.mkdir(parents=True, exist_ok=True)
                 (self._unfinished / name).replace(final)
-        return place.as_posix()
 
     def keep_back(self, name: str) -> None:
         """Copy a source file to the quarantine folder, where there is one."""

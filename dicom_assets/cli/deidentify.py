@@ -103,8 +103,9 @@ def deidentify(
 ) -> None:
     """De-identify the DICOM files below SOURCE into DEST, which gets the same tree.
 
-    Files are named by their new SOP Instance UID. What may not leave is kept back, with a reason in the
-    report; it fails nothing. Running again writes the same files again.
+    Files are named by their new SOP Instance UID; folders keep their names unless these tell of a patient.
+    What may not leave is kept back, with a reason in the report; it fails nothing. Running again writes
+    the same files again.
 
     Exits 0 if every file was written or kept back, 1 if one failed, 2 if the command was given wrongly.
     """

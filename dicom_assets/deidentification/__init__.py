@@ -1,6 +1,7 @@
 """De-identification after PS3.15 Annex E: streams and values in, streams and values out."""
 
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.epoch import EpochRequest
 from dicom_assets.deidentification.explain import Explanation, explain_instance
 from dicom_assets.deidentification.identity import read_identity
 from dicom_assets.deidentification.instance import deidentify_instance
@@ -14,6 +15,7 @@ from dicom_assets.deidentification.profile import Profile, find_profile, load_pr
 
 __all__ = [
     "Deidentified",
+    "EpochRequest",
     "Explanation",
     "InstanceIdentity",
     "Profile",

@@ -38,7 +38,7 @@ class Action(StrEnum):
     CHARSET = "charset"
     """Stays when it holds defined terms only."""
     SHIFT = "shift"
-    """Dates and times move by the subject's offset, or stay where the profile keeps full dates."""
+    """Dates and times move by the subject's offset; by none where it is Retain Full Dates that asks."""
     CLEAN = "clean"
     """Text that the white lists know stays."""
     AGE = "age"

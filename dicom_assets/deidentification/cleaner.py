@@ -2,61 +2,104 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.dates import DATE_VRS, shift
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, is_coded
 from dicom_assets.deidentification.dictionary import concrete_vr, fewest_and_most_values, is_private, known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.graphics import Graphics
+from dicom_assets.deidentification.options import Option
+from dicom_assets.deidentification.retained import has_form, hash_value, told_age
 from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.safe_private import private_action, put_creators
+from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
-from dicom_assets.deidentification.text import defined_charset
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_of, decode, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, has_form_of, is_structural
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
+ANY_UID = 0x0040A124
+"""UID: the value of a content item, which may be any UID, a device's that an option keeps for one."""
+TIMEZONE_OFFSET = 0x00080201
 PARTS_OF_INSTANCES = frozenset({0x00081160, 0x0062000B})
 """Referenced Frame Number and Referenced Segment Number: no dummy is one, and without them all is referred to."""
+_RETAINING = frozenset({Action.SHIFT, Action.AGE, Action.HASH})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy."""
+    """Where an element stands: the sequences around it, outermost first, and whether one of them is a dummy.
+
+    `charset` is the value of the (0008,0005) that is in force there.
+    """
 
     path: tuple[int, ...] = ()
     dummied: bool = False
+    charset: bytes = b""
 
     def inside(self, tag: int, *, dummied: bool = False) -> Place:
         """The place of what is in the items of a sequence."""
-        return Place((*self.path, tag), self.dummied or dummied)
+        return Place((*self.path, tag), self.dummied or dummied, self.charset)
+
+    def of(self, data_set: DataSet) -> Place:
+        """The same place in a data set that may have a character set of its own."""
+        if SPECIFIC_CHARACTER_SET not in data_set.elements:
+            return self
+        return Place(self.path, self.dummied, data_set.value(SPECIFIC_CHARACTER_SET))
 
 
 class Cleaner:
-    """The rules at work on one instance. `originals` collects the UIDs that were replaced."""
+    """The rules at work on one instance.
 
-    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer) -> None:
-        """Clean for `subject` by `rules`."""
+    `originals` collects the UIDs that were replaced, and `mentioned` those replaced where a content item refers to
+    anything at all; `kept` those that an option kept.
+    """
+
+    def __init__(self, rules: RuleBook, subject: Subject, uids: UidReplacer, *, little: bool = True) -> None:
+        """Clean for `subject` by `rules`; `little` tells the byte order of numbers."""
         self._rules = rules
+        self.little = little
+        self._graphics = Graphics(rules.profile.graphics, little=little)
         self._subject = subject
         self._uids = uids
         self.originals: set[str] = set()
+        self.mentioned: set[str] = set()
+        self.kept: set[str] = set()
+        self._codecs = ["latin-1"]
 
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
+        self._codecs = codecs_of(original) or self._codecs
         cleaned = self.data_set(original, Place())
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
         return cleaned
 
+    @property
+    def rules(self) -> RuleBook:
+        """Which rule applies to which attribute."""
+        return self._rules
+
+    def apply(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What a rule that was found elsewhere leaves of an element of `original`."""
+        return self._carry_out(rule.action, rule, element, original, place)
+
     def data_set(self, original: DataSet, place: Place) -> DataSet:
         """What may leave of the data set at a place."""
         cleaned = DataSet(undefined=original.undefined)
+        place = place.of(original)
         for element in original.elements.values():
             kept = self.element(element, original, place)
             if kept is not None:
                 cleaned.put(kept)
+        if self._rules.keeps_private:
+            put_creators(cleaned, original)
         return cleaned
 
     def element(self, element: Element, original: DataSet, place: Place) -> Element | None:
@@ -65,7 +108,7 @@ class Cleaner:
         rule = self._rules.rule(element.tag, vr, place.path)
         action = rule.action
         if place.dummied and confidentiality_table().row_for(element.tag) is None:
-            action = self._inside_dummy(element, rule.action, place)
+            action = self._inside_dummy(element, rule, place)
         return self._carry_out(action, rule, element, original, place)
 
     def _carry_out(
@@ -73,14 +116,18 @@ class Cleaner:
         action: Action,
         rule: Rule,
         element: Element,
-        original: DataSet,  # noqa: ARG002 - private elements need the block's creator
+        original: DataSet,
         place: Place,
     ) -> Element | None:
+        if action in _RETAINING or (action is Action.KEEP and rule.option and element.items is None):
+            return self._retain(rule, element, original, place)
         match action:
             case Action.REMOVE:
                 return None
             case Action.KEEP:
-                return self._keep(element, place, accepted=rule.name == "override")
+                if element.items is not None:
+                    return self._sequence(element, rule, original, place)
+                return self._keep(element, accepted=rule.name == "override")
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:
@@ -88,25 +135,76 @@ class Cleaner:
             case Action.SUBJECT:
                 return self._ours(element, self._subject.patient_id.encode("ascii"))
             case Action.UID:
-                return self._ours(element, replace_uids(bytes(element.value), self.replace_uid))
+                replace = self._replace_mentioned if element.tag == ANY_UID else self.replace_uid
+                return self._ours(element, replace_uids(bytes(element.value), replace))
             case Action.CLASS_UID:
                 well_formed = all(is_well_formed(uid) for uid in split_uids(bytes(element.value)))
                 return element if well_formed else self._ours(element, DUMMY_UID)
             case Action.CHARSET:
                 terms = defined_charset(bytes(element.value))
                 return None if terms is None else Element(element.tag, "CS", terms)
+            case Action.CLEAN:
+                return self._clean(element, rule, original, place)
+            case Action.PRIVATE:
+                return self._private(element, original, place)
             case Action.REPLACE:
                 return self._ours(element, rule.argument.encode("ascii"))
+            case Action.CONTENT:
+                return self._dummy(element, place) if place.dummied else clean_content(element, place, self)
+            case Action.GRAPHICS:
+                return self._graphics.clean(element, original, place, self)
         raise ConfigurationError(f"the engine does not carry out the action {action}")
+
+    def layer_name(self, name: str) -> str:
+        """What a graphic layer of this name is called."""
+        return self._uids.hash_text(name)
 
     def replace_uid(self, uid: str) -> str:
         """The replacement of a UID, which is remembered as an original."""
         self.originals.add(uid)
         return self._uids(uid)
 
-    def _inside_dummy(self, element: Element, action: Action, place: Place) -> Action:
+    def _replace_mentioned(self, uid: str) -> str:
+        self.mentioned.add(uid)
+        return self._uids(uid)
+
+    @property
+    def unwanted(self) -> set[str]:
+        """The original UIDs that must not be found in what is written."""
+        return self.originals | (self.mentioned - self.kept)
+
+    def _retain(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
+        """What an option or an override lets through of a value, else what happens otherwise."""
+        retained = None if element.items is not None else self._retained(rule, element, original)
+        return retained or self._carry_out(rule.otherwise, Rule(rule.otherwise, rule.name), element, original, place)
+
+    def _retained(self, rule: Rule, element: Element, original: DataSet) -> Element | None:
+        value, vr = bytes(element.value), self._vr_of(element)
+        if rule.action is Action.KEEP:
+            if not has_form(vr, value):
+                return None
+            self.kept.update(split_uids(value) if vr == "UI" else ())
+            return element
+        if rule.action is Action.HASH:
+            codecs = codecs_of(original) if SPECIFIC_CHARACTER_SET in original.elements else self._codecs
+            hashed = hash_value(vr, decode(value, codecs), self._uids.hash_text)
+            return None if hashed is None else self._ours(element, hashed)
+        if rule.action is Action.AGE:
+            age = told_age(value)
+            return None if age is None else Element(element.tag, "AS", age)
+        days = 0 if rule.option is Option.RETAIN_FULL_DATES else self._subject.date_offset_days
+        vr = vr if vr in DATE_VRS or element.tag == TIMEZONE_OFFSET else element.vr
+        shifted = shift(vr, value, days)
+        # A time of day is in a closed form, in which no identifier hides; neither is what moved the original.
+        ours = bool(days) or vr == "TM"
+        return None if shifted is None else Element(element.tag, self._vr_of(element), shifted, ours=ours)
+
+    def _inside_dummy(self, element: Element, rule: Rule, place: Place) -> Action:
+        action = rule.action
         # What the table does not name has no place in a dummied sequence: its form stays, its content does not.
         if action in {Action.SUBJECT, Action.UID, Action.CLASS_UID, Action.CHARSET} or element.items is not None:
+            return action
+        if action in _RETAINING or (rule.option and action is not Action.CLEAN):
             return action
         if not known_vr(element.tag) or known_vr(element.tag) == "SQ" or is_private(element.tag):
             return Action.REMOVE
@@ -118,16 +216,51 @@ class Cleaner:
         never_kept = not name.startswith(("unlisted", "samples", "structural"))
         return Action.REMOVE if action is Action.REMOVE and never_kept else Action.DUMMY
 
-    def _keep(self, element: Element, place: Place, *, accepted: bool) -> Element | None:
-        if element.items is not None:
-            return self._items(element, place.inside(element.tag))
+    def _clean(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        known = self._rules.white_lists.know(element.tag, self._vr_of(element), element.value, place.charset)
+        if known and element.items is None:
+            return element
+        otherwise = rule.otherwise if rule.otherwise in {Action.EMPTY, Action.DUMMY} else Action.REMOVE
+        return self._carry_out(otherwise, rule, element, original, place)
+
+    def _sequence(self, element: Element, rule: Rule, original: DataSet, place: Place) -> Element | None:
+        inner = place.inside(element.tag)
+        if place.dummied or not self._rules.cleans_text(inner.path):
+            return self._items(element, inner)
+        described = [self._described(item, inner) for item in element.items or ()]
+        items = [item for item in described if item is not None]
+        if described and not items:
+            return self._carry_out(rule.otherwise, rule, element, original, place)
+        return Element(element.tag, "SQ", items=items, undefined=element.undefined)
+
+    def _described(self, item: DataSet, place: Place) -> DataSet | None:
+        if not is_coded(item):
+            return self.data_set(item, place)
+        if not self._rules.white_lists.code_stays(item, place.of(item).charset):
+            return None
+        cleaned = self.data_set(item, place)
+        for tag in CODE_ATTRIBUTES & item.elements.keys():
+            element = item.elements[tag]
+            if element.items is None and self._rules.rule(tag, element.vr, place.path).action is Action.CLEAN:
+                cleaned.put(element)
+        return cleaned
+
+    def _private(self, element: Element, original: DataSet, place: Place) -> Element | None:
+        vr = None if place.dummied else self._rules.safe_private.vr_of(element, original)
+        if vr is None or (vr == "SQ") != (element.items is not None):
+            return None
+        dates = self._rules.private_dates
+        action = Action.KEEP if vr == "SQ" else private_action(vr, bytes(element.value), dates.action)
+        return self._carry_out(action, replace(dates, action=action), element, original, place)
+
+    def _keep(self, element: Element, *, accepted: bool) -> Element | None:
         if accepted:
             # The residual scan does not hold against an instance what a person answers for.
             return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
         if not has_form_of(concrete_vr(vr), element.value):
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
-        return None if known_vr(element.tag) == "SQ" and len(element.value) else element
+        return None if self._vr_of(element) == "SQ" and len(element.value) else element
 
     def _items(self, element: Element, place: Place) -> Element:
         items = [self.data_set(item, place) for item in element.items or ()]
@@ -158,6 +291,6 @@ class Cleaner:
         return Element(element.tag, self._vr_of(element), value, ours=True)
 
     def _vr_of(self, element: Element) -> str:
-        row = confidentiality_table().row_for(element.tag)
+        row = None if is_private(element.tag) else confidentiality_table().row_for(element.tag)
         listed = known_vr(element.tag) or (row.vr if row is not None else "")
         return concrete_vr(listed) or element.vr or "UN"

@@ -48,6 +48,11 @@ def derive_uid(secret: bytes, root: str, uid: str) -> str:
     return f"{root}.{int.from_bytes(digest) % 10**room}"
 
 
+def derive_hash(secret: bytes, text: str) -> str:
+    """16 Crockford base32 characters (80 bits) that stand for a text, in any VR of text: AE and CS take them too."""
+    return _base32(_digest(secret, b"hash", text), 16)
+
+
 def check_secret(secret: bytes) -> bytes:
     """The secret itself.
 
@@ -101,6 +106,10 @@ class UidReplacer:
             replacement = derive_uid(self._secret, self._root, original)
         self.seen[original] = replacement
         return replacement
+
+    def hash_text(self, text: str) -> str:
+        """The keyed hash of a text; not among `seen`, since nothing leads back from it."""
+        return derive_hash(self._secret, text)
 
     def __repr__(self) -> str:
         """Counts only."""

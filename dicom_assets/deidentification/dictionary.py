@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
+
+_NUMBERS = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 
 AMBIGUOUS = {
     "OB or OW": "OW",
@@ -21,6 +24,12 @@ def is_private(tag: int) -> bool:
 def tag_text(tag: int) -> str:
     """The tag as the standard writes it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def tag_named(name: str) -> int | None:
+    """The tag that a keyword of PS3.6 or `gggg,eeee` stands for."""
+    numbers = _NUMBERS.fullmatch(name)
+    return int(numbers[1] + numbers[2], 16) if numbers is not None else tag_for_keyword(name)
 
 
 @lru_cache(maxsize=8192)

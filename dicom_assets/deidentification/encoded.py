@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dicom_assets.deidentification.dictionary import is_private, known_vr, tag_text
+from dicom_assets.deidentification.safe_private_table import safe_private_table
+from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import DicomAssetsError
 
 UNDEFINED = 0xFFFFFFFF
@@ -25,6 +27,8 @@ SHORT_VRS = frozenset(
     {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM"}
     | {"UI", "UL", "US"}
 )
+
+_NEVER_PRIVATE = frozenset({0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF})
 
 
 class EncodingError(DicomAssetsError):
@@ -76,6 +80,17 @@ class DataSet:
         element = self.elements.get(tag)
         return bytes(element.value) if element is not None and element.items is None else b""
 
+    def private_creator(self, tag: int) -> str:
+        """Who reserved the block in which a private element lies (PS3.5 7.8.1); empty where nobody did, legibly."""
+        group, number = tag >> 16, tag & 0xFFFF
+        if number < 0x1000 or group in _NEVER_PRIVATE:
+            return ""
+        element = self.elements.get(group << 16 | number >> 8)
+        if element is None or element.items is not None or element.vr not in {"LO", "UN", ""}:
+            return ""
+        creator = bytes(element.value).strip(b" \0")
+        return creator.decode("ascii") if creator.isascii() and len(creator) <= 64 else ""
+
     def put(self, element: Element) -> None:
         """Add an element, or put it in place of the one with its tag."""
         self.elements[element.tag] = element
@@ -121,10 +136,9 @@ class Reader:
                 return found, start
             if tag >> 16 == 0xFFFE:
                 raise EncodingError(f"delimiter {tag_text(tag)} where an element should be")
-            if tag in found.elements and not is_private(tag):
-                raise EncodingError(f"{tag_text(tag)} occurs twice in one data set")
-            element, position = self._element(tag, vr, length, start, end, depth)
-            found.put(element)
+            sequence = vr == "SQ" or ((not vr or vr == "UN") and _is_sequence(tag, found))
+            element, position = self._element(tag, vr, length, start, end, depth, sequence)
+            found.put(_instead_of_twins(tag) if tag in found.elements else element)
         if delimited:
             raise EncodingError("truncated: an item has no end")
         return found, position
@@ -153,15 +167,17 @@ class Reader:
             raise EncodingError("truncated: an element's header is cut off")
         return tag, vr, self._long.unpack_from(self._data, position + 8)[0], position + 12
 
-    def _element(self, tag: int, vr: str, length: int, start: int, end: int, depth: int) -> tuple[Element, int]:
+    def _element(
+        self, tag: int, vr: str, length: int, start: int, end: int, depth: int, sequence: bool
+    ) -> tuple[Element, int]:
         if length == UNDEFINED:
             return self._element_without_length(tag, vr, start, end, depth)
         if length > end - start:
             raise EncodingError(f"truncated: {tag_text(tag)} is longer than what is left")
         value = self._data[start : start + length]
         element = Element(tag, vr, value)
-        if vr == "SQ" or (vr in {"", "UN"} and known_vr(tag) == "SQ"):
-            element.items = None if is_private(tag) else self._items_within(vr, value, depth)
+        if sequence:
+            element.items = self._items_within(vr, value, depth)
         return element, start + length
 
     def _items_within(self, vr: str, value: memoryview, depth: int) -> list[DataSet] | None:
@@ -223,3 +239,19 @@ class Reader:
             if tag != ITEM or length > end - start:
                 raise EncodingError("truncated or broken fragments of encapsulated data")
             position = start + length
+
+
+def _instead_of_twins(tag: int) -> Element:
+    # Which of two private elements is meant can't be known, so neither is; a creator's block is nobody's then.
+    if not is_private(tag):
+        raise EncodingError(f"{tag_text(tag)} occurs twice in one data set")
+    return Element(tag, "UN")
+
+
+def _is_sequence(tag: int, found: DataSet) -> bool:
+    """Whether an element without VR is known to be a sequence; `found` holds the private creators before it."""
+    if not is_private(tag):
+        row = None if known_vr(tag) else confidentiality_table().row_for(tag)
+        return (known_vr(tag) if row is None else row.vr) == "SQ"
+    creator = found.private_creator(tag)
+    return creator != "" and safe_private_table().vr(creator, tag) == "SQ"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.cleaner import Cleaner, Place
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.dictionary import keyword, known_vr, tag_text
@@ -14,7 +15,10 @@ from dicom_assets.deidentification.outcome import RefusedError, UnreadableInstan
 from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.rules import SOP_CLASS_UID, Rule, RuleBook, rule_book
+from dicom_assets.deidentification.structured_content import CONCEPT_NAME, PREPARATION, VALUES, item_rule
 from dicom_assets.study import Subject
+
+VALUE_TAGS = frozenset(tag for tags in VALUES.values() for tag in tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +52,37 @@ def explain_instance(source: BinaryIO, profile: Profile, subject: Subject, uids:
         raise UnreadableInstanceError(f"not a readable DICOM file: {error}") from None
     sop_class_uid = original.value(SOP_CLASS_UID).strip(b" \0").decode("latin-1")
     rules = rule_book(profile, sop_class_uid)
-    cleaner = Cleaner(rules, subject, uids)
+    cleaner = Cleaner(rules, subject, uids, little=part10.encoding.little)
     yield from _data_set(original, cleaner.clean(original), rules, Place())
 
 
-def _data_set(original: DataSet, cleaned: DataSet, rules: RuleBook, place: Place) -> Iterator[Explanation]:
+def _data_set(
+    original: DataSet, cleaned: DataSet, rules: RuleBook, place: Place, item: Rule | None = None
+) -> Iterator[Explanation]:
+    """`item` is the rule of the content item that the data set is."""
     for element in original.elements.values():
         kept = cleaned.elements.get(element.tag)
         vr = "SQ" if element.items is not None else element.vr
         rule = rules.rule(element.tag, vr, place.path)
+        if item is not None and (item.action is Action.REMOVE or element.tag in VALUE_TAGS) and rule.name != "override":
+            rule = item
         yield _explanation(element, kept, rule, len(place.path))
-        items = element.items or []
-        if kept is not None and kept.items is not None and len(kept.items) == len(items):
-            for one, other in zip(items, kept.items, strict=True):
-                yield from _data_set(one, other, rules, place.inside(element.tag))
+        inner = place.inside(element.tag)
+        if rule.action is Action.CONTENT and element.tag not in {CONCEPT_NAME, PREPARATION}:
+            yield from _content(element, kept, rules, inner)
+        elif kept is not None and kept.items is not None and len(kept.items) == len(element.items or []):
+            for one, other in zip(element.items or [], kept.items, strict=True):
+                yield from _data_set(one, other, rules, inner)
+
+
+def _content(element: Element, kept: Element | None, rules: RuleBook, place: Place) -> Iterator[Explanation]:
+    ruled = [(item, item_rule(item, place, rules.profile)[2]) for item in element.items or []]
+    left = iter((kept.items if kept is not None else None) or [])
+    if sum(rule.action is not Action.REMOVE for _, rule in ruled) != len((kept.items if kept else None) or []):
+        return  # one went because of another: which is which can't be told any more
+    for item, rule in ruled:
+        cleaned = DataSet() if rule.action is Action.REMOVE else next(left)
+        yield from _data_set(item, cleaned, rules, place, rule)
 
 
 def _explanation(element: Element, kept: Element | None, rule: Rule, depth: int) -> Explanation:

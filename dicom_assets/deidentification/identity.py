@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from dicom_assets.deidentification.encoded import DataSet, EncodingError, Reader
+from dicom_assets.deidentification.epoch import earliest_date
 from dicom_assets.deidentification.outcome import InstanceIdentity, RefusedError, UnreadableInstanceError
 from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.pixels import FIRST_PIXEL_TAG
@@ -24,6 +25,7 @@ def read_identity(source: BinaryIO) -> InstanceIdentity:
         OSError: the source failed.
     """
     header = _read_header(source)
+    earliest = earliest_date(header)
     return InstanceIdentity(
         patient=PatientIdentity(
             patient_id=text_of(header, 0x00100020),
@@ -38,6 +40,7 @@ def read_identity(source: BinaryIO) -> InstanceIdentity:
         accession_number=text_of(header, 0x00080050),
         modality=text_of(header, MODALITY).upper(),
         is_patient_protocol=is_patient_protocol(header),
+        earliest_date=f"{earliest:%Y%m%d}" if earliest is not None else "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 from dicom_assets.deidentification.cleaner import Cleaner
@@ -12,8 +12,9 @@ from dicom_assets.deidentification.encoded import SEQUENCE_END, UNDEFINED, DataS
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
+from dicom_assets.deidentification.pixel_cleaning.cleaning import PixelPlan, clean_pixels, plan_pixels
 from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
-from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.profile import Profile, QuarantineRules
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
@@ -107,17 +108,27 @@ def _deidentify(
     part10 = _open(content)
     original, _ = Reader(part10.data, part10.encoding).data_set()
     sop_class_uid = _check(original, part10)
-    refuse_by_rules(original, profile.quarantine, allowed_modalities)
+    plan = plan_pixels(profile.pixels, original, part10)
+    refuse_by_rules(original, _quarantine_rules(profile, plan), allowed_modalities)
     check_content(original, sop_class_uid)
     found = collect_identifiers(original)
     _refuse_own_id(original, subject, found)
-    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids)
+    cleaner = Cleaner(rule_book(profile, sop_class_uid), subject, uids, little=part10.encoding.little)
     cleaned = cleaner.clean(original)
-    write_method(cleaned, profile, original)
+    pixels = clean_pixels(plan, original, part10)
+    pixels.change(cleaned)
+    part10 = pixels.encoded_in(part10)
+    write_method(cleaned, profile, original, pixels_cleaned=pixels.cleaned)
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
-    found |= {Identifier(uid, "UID") for uid in cleaner.originals}
+    found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
     found |= {Identifier(text.strip(), "given identifier") for text in identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_within(original))), outcome)
+
+
+def _quarantine_rules(profile: Profile, plan: PixelPlan) -> QuarantineRules:
+    # What is declared to have text burned in may pass where the profile says so and its pixels get cleaned.
+    released = profile.pixels.release_declared and plan.cleans
+    return replace(profile.quarantine, burned_in_annotation=False) if released else profile.quarantine
 
 
 def _open(content: bytes) -> Part10:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.options import CODES, Option
 from dicom_assets.deidentification.profile import ENGINE_VERSION, Profile
@@ -36,9 +37,10 @@ def earlier_codes(original: DataSet) -> tuple[str, ...]:
     return tuple(found)
 
 
-def write_method(data_set: DataSet, profile: Profile, original: DataSet) -> None:
+def write_method(data_set: DataSet, profile: Profile, original: DataSet, *, pixels_cleaned: bool = False) -> None:
     """Set (0012,0062) to (0012,0064) and (0028,0303) of a data set that was de-identified from `original`.
 
+    The Clean Pixel Data Option is claimed only for an instance whose pixels were cleaned.
     With a risk that a person took, the Basic Profile was not kept to, and no code claims that it was.
     """
     edition = confidentiality_table().edition
@@ -52,7 +54,8 @@ def write_method(data_set: DataSet, profile: Profile, original: DataSet) -> None
     data_set.put(_ours(0x00120063, "LO", "\\".join(texts)))
     data_set.put(_ours(LONGITUDINAL, "CS", _longitudinal(profile, original)))
     if not risks:
-        ours = [BASIC_PROFILE, *sorted(CODES[option] for option in profile.options)]
+        claimed = profile.options - (set() if pixels_cleaned else {Option.CLEAN_PIXEL_DATA})
+        ours = [BASIC_PROFILE, *sorted(CODES[option] for option in claimed)]
         codes = [*ours, *(code for code in earlier_codes(original) if code not in ours)]
         data_set.put(Element(DEIDENTIFICATION_METHOD_CODES, "SQ", items=[_coded_item(code) for code in codes]))
 
@@ -60,7 +63,7 @@ def write_method(data_set: DataSet, profile: Profile, original: DataSet) -> None
 def _longitudinal(profile: Profile, original: DataSet) -> str:
     """What became of the dates, now or in an earlier de-identification (PS3.3 C.12.1.1.1)."""
     now = "REMOVED"
-    if Option.RETAIN_MODIFIED_DATES in profile.options:
+    if Option.RETAIN_MODIFIED_DATES in profile.options or any(o.action is Action.SHIFT for o in profile.overrides):
         now = "MODIFIED"
     elif Option.RETAIN_FULL_DATES in profile.options:
         now = "UNMODIFIED"

@@ -22,6 +22,9 @@ class Option(StrEnum):
     RETAIN_INSTITUTION_IDENTITY = "Retain Institution Identity"
 
 
+DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
+"""The two ways of keeping dates; a profile has one of them at most."""
+
 COLUMNS: dict[Option, str] = {
     Option.CLEAN_GRAPHICS: "clean_graphics",
     Option.CLEAN_STRUCTURED_CONTENT: "clean_structured_content",
@@ -52,5 +55,19 @@ CODES: dict[Option, str] = {
 }
 """CID 7050."""
 
-SUPPORTED: frozenset[Option] = frozenset()
+SUPPORTED: frozenset[Option] = frozenset(
+    {
+        Option.CLEAN_DESCRIPTORS,
+        Option.CLEAN_GRAPHICS,
+        Option.CLEAN_STRUCTURED_CONTENT,
+        Option.CLEAN_PIXEL_DATA,
+        Option.RETAIN_FULL_DATES,
+        Option.RETAIN_MODIFIED_DATES,
+        Option.RETAIN_PATIENT_CHARACTERISTICS,
+        Option.RETAIN_DEVICE_IDENTITY,
+        Option.RETAIN_UIDS,
+        Option.RETAIN_INSTITUTION_IDENTITY,
+        Option.RETAIN_SAFE_PRIVATE,
+    }
+)
 """What the engine carries out. A profile that asks for another option is refused."""

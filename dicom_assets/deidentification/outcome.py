@@ -44,7 +44,10 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class InstanceIdentity:
-    """Whose an instance is and which. *Identified*. Fields the instance lacks are empty."""
+    """Whose an instance is and which. *Identified*. Fields the instance lacks are empty.
+
+    `earliest_date` is the earliest plausible date at which the study says it was made, as DA has it.
+    """
 
     patient: PatientIdentity
     study_uid: str = field(repr=False)
@@ -54,3 +57,4 @@ class InstanceIdentity:
     accession_number: str = field(repr=False)
     modality: str
     is_patient_protocol: bool
+    earliest_date: str = field(default="", repr=False)

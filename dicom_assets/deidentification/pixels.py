@@ -60,21 +60,31 @@ def check_pixels(data_set: DataSet, *, little: bool, encapsulated: bool) -> None
 
 
 def _expected_bytes(data_set: DataSet, *, little: bool) -> int:
-    rows, columns, bits = (_unsigned(data_set, tag, little=little) for tag in (_ROWS, _COLUMNS, _BITS))
-    samples: float = _unsigned(data_set, _SAMPLES, little=little) if _SAMPLES in data_set.elements else 1
+    rows, columns, bits = (unsigned_value(data_set, tag, little=little) for tag in (_ROWS, _COLUMNS, _BITS))
+    samples: float = unsigned_value(data_set, _SAMPLES, little=little) if _SAMPLES in data_set.elements else 1
     interpretation = data_set.value(0x00280004).strip(b" \0")
     samples = _SAMPLES_PER_PIXEL.get(interpretation, samples)
-    return -int(-(rows * columns * samples * _frames(data_set) * bits) // 8)
+    return -int(-(rows * columns * samples * frame_count(data_set) * bits) // 8)
 
 
-def _unsigned(data_set: DataSet, tag: int, *, little: bool) -> int:
+def unsigned_value(data_set: DataSet, tag: int, *, little: bool) -> int:
+    """The single value of an attribute of VR US.
+
+    Raises:
+        EncodingError: it is missing or has several values.
+    """
     value = data_set.value(tag)
     if len(value) != 2:
         raise EncodingError(f"{tag_text(tag)} is missing or has no single value")
     return int.from_bytes(value, "little" if little else "big")
 
 
-def _frames(data_set: DataSet) -> int:
+def frame_count(data_set: DataSet) -> int:
+    """Number of Frames, one where it is absent.
+
+    Raises:
+        EncodingError: it is not a number.
+    """
     text = data_set.value(_FRAMES).strip(b" \0")
     if not text:
         return 1

@@ -9,6 +9,8 @@ import yaml
 
 from dicom_assets.errors import ProfileError
 
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,8})")
+
 
 class Fields:
     """One mapping of the file, its fields taken one by one; what is left over at the end is refused."""
@@ -92,6 +94,23 @@ class Fields:
             raise self.error(name, "must be a list")
         return [(self._scalar(name, item, {"str", "int", "float"}), item) for item in node.value]
 
+    def rows_of_numbers(self, name: str) -> list[tuple[tuple[int, ...], yaml.Node]]:
+        """A list of lists of whole numbers, each with its place in the file."""
+        node = self._left.pop(name, None)
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.error(name, "must be a list")
+        found: list[tuple[tuple[int, ...], yaml.Node]] = []
+        for row in node.value:
+            if not isinstance(row, yaml.SequenceNode):
+                raise self.error(name, "must hold lists of numbers", row)
+            texts = [self._scalar(name, number, {"int"}) for number in row.value]
+            if not all(_WHOLE_NUMBER.fullmatch(text) for text in texts):
+                raise self.error(name, "must hold lists of numbers", row)
+            found.append((tuple(int(text) for text in texts), row))
+        return found
+
     def section(self, name: str) -> Fields | None:
         """The mapping below a field, None where it is absent."""
         node = self._left.pop(name, None)
@@ -118,7 +137,7 @@ class Fields:
 
     def _scalar(self, name: str, node: yaml.Node, kinds: set[str]) -> str:
         if not isinstance(node, yaml.ScalarNode) or node.tag.rpartition(":")[2] not in kinds:
-            wanted = "true or false" if kinds == {"bool"} else "a text"
+            wanted = {"bool": "true or false", "int": "a number"}.get(min(kinds), "a text")
             raise self._error_at(node, self._prefix + name, f"must be {wanted}")
         return str(node.value)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydicom.config import RAISE
-from pydicom.datadict import tag_for_keyword
 from pydicom.valuerep import validate_value
 
 from dicom_assets.deidentification.action import Action, ActionCode
-from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
+from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr, tag_named
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ACTIONS, ANYWHERE, Override
 from dicom_assets.deidentification.profile_fields import Fields
@@ -20,7 +20,6 @@ from dicom_assets.deidentification.table import confidentiality_table
 if TYPE_CHECKING:
     from dicom_assets.deidentification.profile import Profile
 
-_NUMBERS = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 _FIXED = STRIPPED | {SPECIFIC_CHARACTER_SET, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
 """What the engine itself needs to be right."""
 
@@ -43,7 +42,7 @@ def parse_override(fields: Fields, before: Profile) -> Override:
     vr = concrete_vr(known_vr(tag))
     if action in _VRS and vr not in _VRS[action]:
         raise fields.error("action", f"{action} does not go with the VR {vr or 'of an unknown attribute'}")
-    override = Override(path, tag, action, _argument(fields, action, vr), _accepted_risk(fields))
+    override = Override(path, tag, action, _argument(fields, action, vr), accepted_risk(fields))
     if not override.accepted_risk and _keeps_more(override, before):
         raise fields.error(
             "action",
@@ -68,10 +67,7 @@ def _place(fields: Fields) -> tuple[tuple[int, ...], int]:
 
 
 def _tag(fields: Fields, name: str) -> int:
-    numbers = _NUMBERS.fullmatch(name)
-    if numbers is not None:
-        return int(numbers[1] + numbers[2], 16)
-    tag = tag_for_keyword(name)
+    tag = tag_named(name)
     if tag is None:
         raise fields.error("attribute", "names no attribute: give a keyword of PS3.6 or gggg,eeee")
     return int(tag)
@@ -90,7 +86,8 @@ def _argument(fields: Fields, action: Action, vr: str) -> str:
     return value
 
 
-def _accepted_risk(fields: Fields) -> str:
+def accepted_risk(fields: Fields) -> str:
+    """The reason a person gives for keeping what would not be kept; empty where there is none."""
     if "i_accept_the_risk" not in fields.names():
         return ""
     return fields.text("i_accept_the_risk", re.compile(r"(?s).*\S.*"), "the reason, in words").strip()
@@ -101,7 +98,9 @@ def _keeps_more(override: Override, before: Profile) -> bool:
     if override.action in {Action.REMOVE, Action.EMPTY, Action.REPLACE, Action.UID, Action.HASH}:
         return False
     path = () if override.path == ANYWHERE else override.path
-    without = RuleBook(before, "").rule(override.tag, concrete_vr(known_vr(override.tag)), path)
+    # That a profile cleans or removes what the table does not name is its own affair, and so is an exception to it.
+    allowing = RuleBook(replace(before, unlisted=Action.KEEP), "")
+    without = allowing.rule(override.tag, concrete_vr(known_vr(override.tag)), path)
     if without.action in {Action.KEEP, override.action}:
         return False
     row = None if is_private(override.tag) else confidentiality_table().row_for(override.tag)

@@ -7,10 +7,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
+from dicom_assets.deidentification.beyond_table import (
+    CONTENT,
+    CONTENT_TEXTS,
+    GRAPHICS,
+    GRAPHICS_TEXTS,
+    PRESENTATION_STATES,
+    STATE_TEXTS,
+)
+from dicom_assets.deidentification.dates import DATE_VRS
+from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, WhiteLists
 from dicom_assets.deidentification.dictionary import is_private, known_vr
 from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
-from dicom_assets.deidentification.options import COLUMNS, Option
+from dicom_assets.deidentification.options import COLUMNS, DATE_OPTIONS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.safe_private import SafePrivate
 from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets.errors import ConfigurationError
 
@@ -71,6 +82,8 @@ URN_CODE_VALUE = 0x00080120
 
 _SEVERITY = (
     Action.KEEP,
+    Action.SHIFT,
+    Action.CLEAN,
     Action.CHARSET,
     Action.CLASS_UID,
     Action.UID,
@@ -162,8 +175,20 @@ class RuleBook:
         """Compile nothing yet: each rule is made when it is first asked for."""
         self._profile = profile
         self._sop_class_uid = sop_class_uid
+        self.white_lists = WhiteLists(profile.white_lists)
+        self.safe_private = SafePrivate(profile.safe_private)
+        self.keeps_private = Option.RETAIN_SAFE_PRIVATE in profile.options
+        self.private_dates = _private_dates(profile.options)
+        cleaned = profile.white_lists if Option.CLEAN_DESCRIPTORS in profile.options else ()
+        self._cleaned_unlisted = frozenset(listed.tag for listed in cleaned) - CODE_ATTRIBUTES
         self._overrides = {(o.path, o.tag): o for o in profile.overrides}
         self._rules: dict[tuple[int, str, tuple[int, ...]], Rule] = {}
+        self._cleaned_paths: dict[tuple[int, ...], bool] = {}
+
+    @property
+    def profile(self) -> Profile:
+        """The profile whose rules these are."""
+        return self._profile
 
     def rule(self, tag: int, encoded_vr: str, path: tuple[int, ...] = ()) -> Rule:
         """The rule for an attribute that was encoded with `encoded_vr` (empty where the encoding has none).
@@ -174,6 +199,20 @@ class RuleBook:
         found = self._rules.get(key)
         if found is None:
             found = self._rules[key] = self._find(tag, encoded_vr, path)
+        return found
+
+    def cleans_text(self, path: tuple[int, ...]) -> bool:
+        """Whether text that no row names is cleaned in the items of the sequence at the end of `path`.
+
+        So it is where the profile says so, and within a sequence that is there only to be cleaned.
+        """
+        if self._profile.unlisted is Action.CLEAN or Option.CLEAN_DESCRIPTORS not in self._profile.options:
+            return self._profile.unlisted is Action.CLEAN
+        found = self._cleaned_paths.get(path)
+        if found is None:
+            rules = (self._by_table(tag, "SQ", path[:depth]) for depth, tag in enumerate(path))
+            described = (rule.option is Option.CLEAN_DESCRIPTORS and rule.action is Action.KEEP for rule in rules)
+            found = self._cleaned_paths[path] = any(described)
         return found
 
     def _find(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
@@ -195,45 +234,90 @@ class RuleBook:
             return Rule(Action.SUBJECT, "subject")
         row = confidentiality_table().row_for(tag)
         if row is None:
-            rule = _unlisted_rule(tag, encoded_vr, self._profile.unlisted)
-            return _as_required(rule, attribute_type(self._sop_class_uid, path, tag))
+            return self._by_option_alone(tag) or self._unlisted(tag, encoded_vr, path)
         if is_private(tag):
-            safe = Option.RETAIN_SAFE_PRIVATE in self._profile.options
-            return Rule(Action.PRIVATE if safe else Action.REMOVE, "private")
+            return Rule(Action.PRIVATE if self.keeps_private else Action.REMOVE, "private")
         basic = Rule(_for_content(resolve(row.basic, tag, self._sop_class_uid, path), tag, encoded_vr), row.basic)
         return self._by_options(row, encoded_vr, basic)
 
+    def _unlisted(self, tag: int, encoded_vr: str, path: tuple[int, ...]) -> Rule:
+        unlisted = self._profile.unlisted
+        if unlisted is Action.KEEP and self.cleans_text(path):
+            unlisted = Action.CLEAN
+        rule = _as_required(
+            _unlisted_rule(tag, encoded_vr, self._profile, unlisted), attribute_type(self._sop_class_uid, path, tag)
+        )
+        if tag in self._cleaned_unlisted and rule.name.startswith("unlisted") and encoded_vr in TEXT_VRS | {"", "UN"}:
+            otherwise = rule.action if rule.action in {Action.DUMMY, Action.EMPTY} else Action.REMOVE
+            return Rule(Action.CLEAN, "white list", otherwise, option=Option.CLEAN_DESCRIPTORS)
+        return rule
+
     def _by_options(self, row: Row, encoded_vr: str, basic: Rule) -> Rule:
         # Where options disagree, cleaning wins over keeping: what one asks to be looked at is not kept unseen.
+        vr = _agreed_vr(row.vr, encoded_vr)
         codes = {option: row.options[COLUMNS[option]] for option in self._active if COLUMNS[option] in row.options}
         for wanted in (ActionCode.CLEAN, ActionCode.KEEP):
             for option, code in codes.items():
                 if code is wanted:
-                    action = option_action(option, code, encoded_vr or row.vr)
+                    action = option_action(option, code, vr)
+                    if action is Action.CLEAN and encoded_vr not in TEXT_VRS | {"", "UN"}:
+                        action = None
                     if action is not None:
                         return Rule(action, code, basic.action, option=option)
         return basic
+
+    def _by_option_alone(self, tag: int) -> Rule | None:
+        # What the text of PS3.15 E.3.3 and E.3.4 reaches beyond the table.
+        options = self._profile.options
+        if tag in CONTENT and Option.CLEAN_STRUCTURED_CONTENT in options:
+            return Rule(Action.CONTENT, "E.3.4", option=Option.CLEAN_STRUCTURED_CONTENT)
+        if tag in CONTENT_TEXTS and Option.CLEAN_STRUCTURED_CONTENT in options:
+            return Rule(Action.REMOVE, "E.3.4 text", option=Option.CLEAN_STRUCTURED_CONTENT)
+        if Option.CLEAN_GRAPHICS not in options:
+            return None
+        texts = GRAPHICS_TEXTS
+        if self._sop_class_uid.startswith(PRESENTATION_STATES):
+            texts = texts | STATE_TEXTS
+        if tag in texts:
+            return Rule(texts[tag], "E.3.3 text", option=Option.CLEAN_GRAPHICS)
+        if tag in GRAPHICS or 0x6000 <= tag >> 16 <= 0x60FF:
+            return Rule(Action.GRAPHICS, "E.3.3", option=Option.CLEAN_GRAPHICS)
+        return None
 
     @property
     def _active(self) -> list[Option]:
         return [option for option in Option if option in self._profile.options and option in COLUMNS]
 
     def _overridden(self, override: Override, encoded_vr: str) -> Rule:
-        otherwise = self._by_table(override.tag, encoded_vr, override.path).action
+        # What the override can't be carried out on is not kept: the person expected it to be changed.
+        without = self._by_table(override.tag, encoded_vr, override.path)
+        otherwise = next((a for a in (without.action, without.otherwise) if a in _FINAL), Action.REMOVE)
         return Rule(override.action, "override", otherwise, override.argument)
+
+
+def _private_dates(options: frozenset[Option]) -> Rule:
+    # Private dates have no row: they go, or move with all others.
+    retaining = next((o for o in (Option.RETAIN_MODIFIED_DATES, Option.RETAIN_FULL_DATES) if o in options), None)
+    return Rule(Action.SHIFT if retaining else Action.REMOVE, "private", option=retaining)
 
 
 def option_action(option: Option, code: ActionCode, vr: str) -> Action | None:
     """What an option's code means for an attribute of a VR (PS3.15 E.3); None where the Basic Profile's code stays.
 
-    A sequence is kept so that the rules reach what is inside.
+    `vr` is empty where table and encoding disagree. A sequence is kept so that the rules reach what is inside.
+    Dates of devices are left to the options about dates: Retain Device Identity alone keeps none, though the table
+    would, since (0028,0303) then says that dates were removed. A time stamp in an OB can't be moved.
     """
-    if option in {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES}:
-        return Action.SHIFT if vr in {"DA", "DT", "TM", "SH"} else None
+    if option in DATE_OPTIONS and vr in {*DATE_VRS, "SH"}:
+        return Action.SHIFT
+    if option is Option.RETAIN_MODIFIED_DATES or vr in DATE_VRS:
+        return None
     if option is Option.CLEAN_STRUCTURED_CONTENT:
         return Action.CONTENT
     if option is Option.CLEAN_GRAPHICS:
         return Action.GRAPHICS
+    if not vr:
+        return None
     if vr == "SQ":
         return Action.KEEP
     if code is ActionCode.KEEP:
@@ -250,6 +334,19 @@ def rule_book(profile: Profile, sop_class_uid: str) -> RuleBook:
 
 
 TEXT_VRS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
+_STRINGS = TEXT_VRS | DATE_VRS | {"AE", "AS", "DS", "IS", "PN", "UI", "UR"}
+_FINAL = frozenset({Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.UID})
+
+
+def _agreed_vr(listed: str, encoded_vr: str) -> str:
+    """The table's VR, if the encoding's is that or none, or both are of strings; else empty."""
+    if encoded_vr in {"", "UN"} or {listed, encoded_vr} <= _STRINGS:
+        return listed
+    return encoded_vr if listed in {"", encoded_vr} else ""
+
+
+UNLISTED_TEXT_VRS = frozenset({"LO", "SH", "UC"})
+"""What `unlisted: clean` is about: the long texts are removed anyway, and CS holds terms."""
 
 
 def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
@@ -259,7 +356,7 @@ def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
     return action
 
 
-def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
+def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action) -> Rule:
     group = tag >> 16
     if 0x6000 <= group <= 0x60FF:
         return Rule(Action.REMOVE, "rest of an overlay")
@@ -275,9 +372,9 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
         return Rule(Action.CHARSET, "character set")
     if tag in CLASS_UIDS:
         return Rule(Action.CLASS_UID, "class UID")
-    found = _by_vr(tag, vr, unlisted)
+    found = _by_vr(tag, vr, profile, unlisted)
     if encoded_vr and encoded_vr not in {vr, "UN"} and encoded_vr not in vr.split(" or "):
-        found = max(found, _by_vr(tag, encoded_vr, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
+        found = max(found, _by_vr(tag, encoded_vr, profile, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
         if found.action is Action.UID and vr != "UI":
             return Rule(Action.REMOVE, BY_VR + "UI")  # a new UID would be no value of the attribute's own VR
     return found
@@ -285,18 +382,34 @@ def _unlisted_rule(tag: int, encoded_vr: str, unlisted: Action) -> Rule:
 
 def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
     # Going by its VR alone, a rule would take away what the object is not valid without.
-    if not rule.name.startswith(BY_VR) or rule.action not in {Action.EMPTY, Action.REMOVE}:
+    if not rule.name.startswith(BY_VR):
         return rule
+    if rule.option is not None:
+        return replace(rule, otherwise=_required(rule.otherwise, needed))
+    return replace(rule, action=_required(rule.action, needed))
+
+
+def _required(action: Action, needed: AttributeType | None) -> Action:
+    if action not in {Action.EMPTY, Action.REMOVE}:
+        return action
     if needed in NEEDS_VALUE:
-        return replace(rule, action=Action.DUMMY)
-    return replace(rule, action=Action.EMPTY) if needed in NEEDS_PRESENCE else rule
+        return Action.DUMMY
+    return Action.EMPTY if needed in NEEDS_PRESENCE else action
 
 
-def _by_vr(tag: int, vr: str, unlisted: Action) -> Rule:
+def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
+    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
+        return Rule(Action.CLEAN, "unlisted", option=Option.CLEAN_DESCRIPTORS)
+    for option in profile.options:
+        # Of dates and UIDs that the table does not name, the VR says enough.
+        if option in DATE_OPTIONS and vr in DATE_VRS:
+            return Rule(Action.SHIFT, BY_VR + vr, ACTION_BY_VR[vr], option=option)
+        if option is Option.RETAIN_UIDS and vr == "UI":
+            return Rule(Action.KEEP, BY_VR + vr, ACTION_BY_VR[vr], option=option)
     if vr in ACTION_BY_VR and tag != URN_CODE_VALUE:
         return Rule(ACTION_BY_VR[vr], BY_VR + vr)
     if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
         return Rule(Action.KEEP, "structural")
-    return Rule(unlisted, "unlisted")
+    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, "unlisted")

@@ -37,12 +37,12 @@ def _spelt(kind: str, number: str) -> str:
 
 def codecs_of(data_set: DataSet) -> list[str]:
     """Python's names of the data set's encodings, the default first; Latin-1 where it declares none that is known."""
-    return codecs_from_terms(data_set.value(SPECIFIC_CHARACTER_SET))
+    return codecs_for(data_set.value(SPECIFIC_CHARACTER_SET))
 
 
-def codecs_from_terms(value: bytes) -> list[str]:
-    """As `codecs_of`, from the value of (0008,0005)."""
-    terms = charset_terms(defined_charset(value) or b"")
+def codecs_for(charset: bytes) -> list[str]:
+    """The same for the value of (0008,0005)."""
+    terms = charset_terms(defined_charset(charset) or b"")
     return [_wide(python_encoding[term]) for term in terms if term in python_encoding]
 
 
@@ -51,7 +51,7 @@ def codecs_within(data_set: DataSet) -> list[str]:
     found = codecs_of(data_set)
     for element in data_set.walk():
         if element.tag == SPECIFIC_CHARACTER_SET and element.items is None:
-            found += codecs_from_terms(bytes(element.value))
+            found += codecs_for(bytes(element.value))
     return list(dict.fromkeys(found))
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Lock
 
 from dicom_assets.deidentification import (
+    EpochRequest,
     InstanceIdentity,
     Quarantined,
+    UidReplacer,
     UnreadableInstanceError,
     read_identity,
 )
 from dicom_assets.errors import ChangedContentError, StorageError, StudyError
 from dicom_assets.steps.deidentify_batch import Batch, DeidentificationSettings, InstanceOutcome
 from dicom_assets.steps.deidentify_files import deidentify_files
+from dicom_assets.steps.folder_names import FolderNames
 from dicom_assets.steps.ports import Folder, IdentityDb, InstanceSource
 from dicom_assets.steps.pull_study import require_one_patient
-from dicom_assets.study import PatientIdentity, QuarantineReason
+from dicom_assets.study import PatientIdentity, QuarantineReason, Subject
 
 SCAN_SIZE = 64
 """Files whose headers a worker process reads at once."""
@@ -82,7 +85,10 @@ def deidentify_folder(
             on_report(_kept_back_unread(folder, scanned))
         else:
             studies[scanned.identity.study_uid].append(scanned)
-    job = _FolderJob(folder, settings, identity_db, executor)
+    everybody = (file.identity for files in studies.values() for file in files if file.identity is not None)
+    names_shown = FolderNames(everybody, UidReplacer(settings.secret).hash_text)
+    job = _FolderJob(folder, settings, identity_db, executor, names_shown)
+    job.settle_offsets(studies)
     with ThreadPoolExecutor(workers, thread_name_prefix="study") as threads:
         futures = [threads.submit(job.study, uid, files) for uid, files in studies.items()]
         try:
@@ -129,13 +135,28 @@ class _FolderJob:
     """One study after the other, on threads."""
 
     def __init__(
-        self, folder: Folder, settings: DeidentificationSettings, identity_db: IdentityDb, executor: Executor
+        self,
+        folder: Folder,
+        settings: DeidentificationSettings,
+        identity_db: IdentityDb,
+        executor: Executor,
+        names: FolderNames,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._identity_db = identity_db
         self._executor = executor
+        self._names = names
         self._placing = Lock()
+
+    def settle_offsets(self, studies: Mapping[str, Sequence[_Scanned]]) -> None:
+        """Under an epoch, reckon each new patient's offset from the earliest study here, whichever is done first."""
+        if self._settings.profile.epoch is None:
+            return
+        known = [(uid, [file.identity for file in files if file.identity]) for uid, files in studies.items()]
+        for uid, identities in sorted(known, key=_earliest_date):
+            with suppress(StudyError):  # the study is reported as failed in its turn
+                self._subject(_patient_of(uid, identities), identities)
 
     def study(self, study_uid: str, files: Sequence[_Scanned]) -> list[InstanceReport]:
         """Report each file of a study, or the same failure for all of them."""
@@ -159,7 +180,7 @@ class _FolderJob:
             pulled=self._folder.source,
             draft=self._folder.draft,
             settings=self._settings,
-            subject=self._identity_db.subject(patient),
+            subject=self._subject(patient, identities),
             identifiers=frozenset(said - {""}),
             recorded_uids=self._identity_db.replacements(uids),
         )
@@ -168,20 +189,30 @@ class _FolderJob:
             study_key, batch, patient, accession_numbers, self._identity_db, self._executor, lambda _done, _total: None
         )
 
+    def _subject(self, patient: PatientIdentity, identities: Sequence[InstanceIdentity]) -> Subject:
+        noted = (identity.earliest_date for identity in identities)
+        return self._identity_db.subject(patient, EpochRequest.among(self._settings.profile.epoch, noted))
+
     def _report(self, outcome: InstanceOutcome) -> InstanceReport:
         done = outcome.outcome
         if isinstance(done, Quarantined):
             return self._kept_back(outcome.source, done.reason, done.detail)
         sha256 = "" if outcome.receipt is None else outcome.receipt.sha256
         try:
-            output = self._folder.place(outcome.source, done.sop_instance_uid, sha256)
+            target = self._names.parent_of(outcome.source) / f"{done.sop_instance_uid}.dcm"
+            self._folder.place(outcome.source, target.as_posix(), sha256)
         except ChangedContentError as error:
             return self._kept_back(outcome.source, QuarantineReason.CONFLICTING_DUPLICATE, str(error))
-        return InstanceReport(outcome.source, WRITTEN, output=output)
+        return InstanceReport(outcome.source, WRITTEN, output=target.as_posix())
 
     def _kept_back(self, name: str, reason: str, detail: str) -> InstanceReport:
         self._folder.keep_back(name)
         return InstanceReport(name, QUARANTINED, reason=reason, detail=detail)
+
+
+def _earliest_date(study: tuple[str, Sequence[InstanceIdentity]]) -> str:
+    """As DA has it; studies without any come last."""
+    return min((identity.earliest_date for identity in study[1] if identity.earliest_date), default="99999999")
 
 
 def _patient_of(study_uid: str, identities: Sequence[InstanceIdentity]) -> PatientIdentity:

@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from dicom_assets.deidentification import Deidentified, Quarantined
+from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
+from dicom_assets.deidentification.options import Option
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
@@ -29,6 +30,7 @@ class PulledFacts:
     identifiers: frozenset[str]
     uids: frozenset[str]
     accession_numbers: Sequence[str]
+    earliest_dates: Sequence[str] = ()
 
 
 def read_pulled(pulled: StageFolder) -> PulledFacts:
@@ -45,6 +47,7 @@ def read_pulled(pulled: StageFolder) -> PulledFacts:
         identifiers=frozenset(said - {""}),
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
         accession_numbers=accession_numbers,
+        earliest_dates=[identity.get("earliest_date", "") for identity in identities],  # not noted by older versions
     )
 
 
@@ -67,7 +70,7 @@ def deidentify_study(
         StudyError: worker processes die on it.
     """
     facts = read_pulled(pulled)
-    subject = subject_of(facts.patient, identity_db, registration)
+    subject = subject_of(facts, settings.profile, identity_db, registration)
     inputs = _inputs(pulled, subject, settings)
     finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
     if finished is not None:
@@ -91,7 +94,7 @@ def deidentify_study(
         study_key,
         Stage.DEIDENTIFIED,
         inputs=inputs,
-        facts=_facts(outcomes, watch),
+        facts=_facts(outcomes, settings.profile, watch),
         content=_content(outcomes),
     )
     return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
@@ -107,7 +110,7 @@ def standing_deidentification(
     registration: Registration,
 ) -> StageFolder | None:
     """The finished stage if it is what these settings would make of the pulled study, else None."""
-    subject = subject_of(read_pulled(pulled).patient, identity_db, registration)
+    subject = subject_of(read_pulled(pulled), settings.profile, identity_db, registration)
     return standing(store, study_key, Stage.DEIDENTIFIED, _inputs(pulled, subject, settings))
 
 
@@ -121,16 +124,21 @@ def _inputs(pulled: StageFolder, subject: Subject, settings: DeidentificationSet
     }
 
 
-def subject_of(patient: PatientIdentity, identity_db: IdentityDb, registration: Registration) -> Subject:
-    """What stands for the patient: the registration's alias where it has one, else the pseudonym."""
-    subject = identity_db.subject(patient)
-    alias = registration.alias_for(patient)
+def subject_of(facts: PulledFacts, profile: Profile, identity_db: IdentityDb, registration: Registration) -> Subject:
+    """What stands for the patient: the registration's alias where it has one, else the pseudonym.
+
+    Raises:
+        StudyError: the profile counts dates from an epoch and no date of a new patient is known.
+    """
+    subject = identity_db.subject(facts.patient, EpochRequest.among(profile.epoch, facts.earliest_dates))
+    alias = registration.alias_for(facts.patient)
     return subject if alias is None else replace(subject, patient_id=alias)
 
 
-def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str, Any]:
+def _facts(outcomes: Sequence[InstanceOutcome], profile: Profile, watch: Stopwatch) -> Mapping[str, Any]:
     done = [o.outcome for o in outcomes if isinstance(o.outcome, Deidentified)]
     kept_back = [o.outcome for o in outcomes if isinstance(o.outcome, Quarantined)]
+    has_new_uids = bool(done) and Option.RETAIN_UIDS not in profile.options
     protocol = sum(q.reason is QuarantineReason.PATIENT_PROTOCOL and q.detail.endswith(" exact") for q in kept_back)
     return {
         "instances": len(done),
@@ -139,7 +147,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], watch: Stopwatch) -> Mapping[str
         "quarantined": len(kept_back),
         "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
-        "study_instance_uid": done[0].study_instance_uid if done else "",
+        "study_instance_uid": done[0].study_instance_uid if has_new_uids else "",
         "seconds": watch.seconds(),
     }
 

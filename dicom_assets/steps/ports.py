@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
     Fact,
     FileReceipt,
@@ -100,8 +101,14 @@ class IdentityDb(Protocol):
             ConfigurationError: no such key was issued.
         """
 
-    def subject(self, patient: PatientIdentity) -> Subject:
-        """What stands for the patient, the same in all studies and for ever."""
+    def subject(self, patient: PatientIdentity, epoch: EpochRequest | None = None) -> Subject:
+        """What stands for the patient, the same in all studies and for ever.
+
+        A new patient's date offset is reckoned from `epoch` where there is one; a recorded offset wins over it.
+
+        Raises:
+            StudyError: nothing tells the patient from others, or no date of a new patient is known.
+        """
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
         """The recorded replacements of those of `uids` that have one."""
@@ -173,12 +180,12 @@ class Folder(Protocol):
     def names(self) -> Sequence[str]:
         """Every file, as a path relative to the source folder with slashes, sorted."""
 
-    def place(self, name: str, sop_instance_uid: str, sha256: str) -> str:
-        """Put a drafted file in its place, named by its new UID; returns its path relative to the target folder.
+    def place(self, name: str, target: str, sha256: str) -> None:
+        """Put a drafted file in its place, a path relative to the target folder.
 
         Raises:
             StorageError: the disk is full or not writable.
-            ChangedContentError: another file with other bytes is there already from this source folder.
+            ChangedContentError: this run put other bytes there before.
         """
 
     def keep_back(self, name: str) -> None:

@@ -61,7 +61,7 @@ def publish_study(
         "bytes": sum(instance["bytes"] for instance in instances),
         "sent": len(to_send),
         "already_there": len(instances) - len(to_send),
-        "study_instance_uid": study_uid,
+        "study_instance_uid": deidentified.manifest()["facts"]["study_instance_uid"],
         "seconds": watch.seconds(),
     }
     folder = commit(draft, study_key, Stage.PUBLISHED, inputs=inputs, facts=facts, content={"hashes": hashes})

@@ -45,7 +45,7 @@ def register_study(
         "instances": study.number_of_instances,
         "series": study.number_of_series,
         "rows": dict(rows),
-        "study_instance_uid": study.study_uid,
+        "study_instance_uid": deidentified.manifest()["facts"]["study_instance_uid"],
         "seconds": watch.seconds(),
     }
     draft = store.draft(study_key, Stage.REGISTERED)

@@ -6,6 +6,7 @@ import multiprocessing
 import stat
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase, database, dry_run, tables
+from dicom_assets.deidentification import EpochRequest
 from dicom_assets.errors import ConfigurationError, StudyError
 from dicom_assets.steps.ports import IdentityDb
 from dicom_assets.study import PatientIdentity, StudyKey, Subject
@@ -85,6 +87,24 @@ def test_patient_keeps_pseudonym_and_offset_over_restarts(database_url: str) -> 
     subject = opened(database_url).subject(PATIENT)
     assert opened(database_url).subject(PATIENT) == subject
     assert opened(database_url).subject(PatientIdentity(" SENTINEL-1 ", "HOSPITAL ")) == subject
+
+
+def test_new_patients_offset_is_reckoned_from_the_epoch_and_stays(database_url: str) -> None:
+    epoch = date(1970, 1, 1)
+    first = EpochRequest(epoch, date(1970, 1, 11))
+    dry_run = dry(database_url)
+    assert dry_run.subject(PATIENT, first).date_offset_days == -10
+    subject = opened(database_url).subject(PATIENT, first)
+    assert subject == dry_run.subject(PATIENT, first) == Subject(subject.patient_id, -10)
+    for later in (None, EpochRequest(epoch, date(1980, 1, 1)), EpochRequest(epoch, None)):
+        assert opened(database_url).subject(PATIENT, later) == dry(database_url).subject(PATIENT, later) == subject
+
+
+def test_new_patient_without_any_date_gets_no_offset_from_an_epoch(database_url: str) -> None:
+    for port in (opened(database_url), dry(database_url)):
+        with pytest.raises(StudyError, match="epoch"):
+            port.subject(PATIENT, EpochRequest(date(1970, 1, 1), None))
+    assert opened(database_url).subject(PATIENT).date_offset_days < 0
 
 
 def test_same_id_of_another_issuer_is_another_patient(identity_db: IdentityDatabase) -> None:

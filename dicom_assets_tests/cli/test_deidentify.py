@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,31 @@ def test_studies_that_name_no_patient_are_patients_of_their_own(tmp_path: Path) 
     assert len({pydicom.dcmread(path).PatientID for path in (tmp_path / "out").iterdir()}) == 2
 
 
+@pytest.mark.parametrize(
+    "folder",
+    ["Zweistein_Albertine", "albertine", "MRN-4711-0815", "mrn47110815 CT", STUDY, "Ālbertine", "prior of ZWEISTEIN"],
+)
+def test_a_folder_named_after_a_patient_gets_another_name(tmp_path: Path, folder: str) -> None:
+    put(tmp_path / "in" / "head" / folder / "one.dcm", SOPInstanceUID="1.2.826.0.1.99.1.1.7")
+    # Another patient's file in the same folder tells as much.
+    put(
+        tmp_path / "in" / "head" / folder / "two.dcm",
+        PatientName="Somebody^Else",
+        PatientID="4",
+        StudyInstanceUID="1.2.826.0.1.99.4",
+        SOPInstanceUID="1.2.826.0.1.99.4.1",
+    )
+
+    result = run(tmp_path, tmp_path / "in", tmp_path / "out", "--report", tmp_path / "r.jsonl")
+
+    assert result.exit_code == 0, result.output
+    written = files_below(tmp_path / "out")
+    [shown] = {name.split("/")[1] for name in written}
+    assert re.fullmatch(r"F[0-9A-Z]{16}", shown)
+    assert {name.split("/")[0] for name in written} == {"head"}
+    assert {line["output"] for line in report_of(tmp_path / "r.jsonl")} == set(written)
+
+
 def test_a_dry_run_writes_nothing_but_the_report(tmp_path: Path, source: Path) -> None:
     result = run(tmp_path, source, tmp_path / "out", "--dry-run", "--report", tmp_path / "r.jsonl")
 
@@ -209,3 +235,25 @@ def test_help_loads_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_epoch_is_where_the_patients_earliest_study_of_the_folder_begins(tmp_path: Path) -> None:
+    profile = tmp_path / "counted.yaml"
+    profile.write_text(
+        "name: counted\nversion: '1'\ndates: {epoch: 1970-01-01}\n"
+        "options: [Retain Longitudinal Temporal Information with Modified Dates]\n"
+    )
+    for number, day in enumerate(["20240305", "20240301", "20240303"], start=1):
+        study_uid = f"1.2.826.0.1.99.{number}"
+        put(
+            tmp_path / "in" / f"{number}.dcm",
+            StudyInstanceUID=study_uid,
+            SOPInstanceUID=f"{study_uid}.1",
+            StudyDate=day,
+        )
+
+    result = run(tmp_path, tmp_path / "in", tmp_path / "out", "--profile", profile)
+
+    assert result.exit_code == 0, result.output
+    dates = {pydicom.dcmread(tmp_path / "out" / name).StudyDate for name in files_below(tmp_path / "out")}
+    assert dates == {"19700101", "19700103", "19700105"}

@@ -14,8 +14,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from dicom_assets.deidentification.derivation import UidReplacer
+from dicom_assets.deidentification.encoded import DataSet, Reader
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
+from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.profile import Profile, shipped_profile
 from dicom_assets.study import QuarantineReason, Subject
 
@@ -150,3 +152,9 @@ def reason(file: bytes, **settings: Any) -> QuarantineReason:
 def profile_with(**changes: Any) -> Profile:
     """The basic profile, changed."""
     return replace(BASIC, **changes)
+
+
+def read_back(written: bytes) -> DataSet:
+    """The elements of a file with their bytes as they are."""
+    part10 = open_part10(written)
+    return Reader(part10.data, part10.encoding).data_set()[0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dicom_assets.deidentification.derivation import (
     UidReplacer,
     derive_date_offset_days,
+    derive_hash,
     derive_pseudonym,
     derive_study_key,
 )
@@ -102,8 +103,19 @@ def test_uses_are_separated() -> None:
     assert derive_study_key(SECRET, "1")[1:11] != derive_pseudonym(SECRET, "", "1")[1:]
 
 
+@given(st.text())
+@settings(deadline=None)
+def test_a_hash_fits_every_vr_of_text_and_is_not_remembered(text: str) -> None:
+    replace = UidReplacer(SECRET)
+    assert re.fullmatch("[0-9A-HJKMNP-TV-Z]{16}", replace.hash_text(text))
+    assert replace.hash_text(text) == derive_hash(SECRET, text) != derive_hash(SECRET + b"!", text)
+    assert replace.seen == {}
+
+
 def test_derivation_never_changes() -> None:
     assert UidReplacer(b"0123456789abcdef")("1.2.3") == "2.25.338326801801224977674506275827848189667"
     assert derive_study_key(b"0123456789abcdef", "1.2.3") == "SRQETSP8V66ZK"
     assert derive_pseudonym(b"0123456789abcdef", "issuer", "id") == "PANZQMHFMQC"
     assert derive_date_offset_days(b"0123456789abcdef", "issuer", "id") == -2038
+    assert derive_hash(b"0123456789abcdef", "STATION1") == "HH02JXDN5JX6GXCW"
+    assert derive_hash(b"0123456789abcdef", "Müller") == "KCXD4E5J9FV31FVA"

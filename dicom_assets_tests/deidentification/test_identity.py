@@ -19,6 +19,8 @@ def test_an_instance_says_whose_it_is() -> None:
                 PatientBirthDate="19500417",
                 AccessionNumber="ACC-1",
                 SeriesDescription="Patient Protocol",
+                StudyDate="20240302",
+                AcquisitionDateTime="20240301235959",
             )
         )
     )
@@ -30,7 +32,9 @@ def test_an_instance_says_whose_it_is() -> None:
     assert identity.series_uid == "1.2.826.0.1.99.1.1"
     assert identity.sop_uid == "1.2.826.0.1.99.1.1.1"
     assert (identity.modality, identity.accession_number, identity.is_patient_protocol) == ("CT", "ACC-1", True)
+    assert identity.earliest_date == "20240301"
     assert "4711" not in repr(identity)
+    assert "20240301" not in repr(identity)
     assert "826" not in repr(identity)
 
 
@@ -56,7 +60,7 @@ def test_a_long_header_is_read_to_its_end(length: int) -> None:
 
 def test_what_an_instance_lacks_is_empty() -> None:
     identity = read_identity(io.BytesIO(an_instance(StudyInstanceUID=None, PatientID=None)))
-    assert (identity.study_uid, identity.patient.patient_id) == ("", "")
+    assert (identity.study_uid, identity.patient.patient_id, identity.earliest_date) == ("", "", "")
 
 
 @pytest.mark.parametrize("content", [b"", b"no DICOM at all, for sure", as_file(a_data_set())[:-3]])

@@ -20,6 +20,7 @@ from dicom_assets.adapters.identity_db.refusals import (
     replacement_in_use,
     unknown_key,
 )
+from dicom_assets.deidentification import EpochRequest
 from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym, derive_study_key
 from dicom_assets.study import PatientIdentity, StudyKey, Subject
 
@@ -95,11 +96,13 @@ class IdentityDatabase:
         with self._database.reading() as connection:
             return queries.issued_studies(connection)
 
-    def subject(self, patient: PatientIdentity) -> Subject:
+    def subject(self, patient: PatientIdentity, epoch: EpochRequest | None = None) -> Subject:
         """What stands for the patient, the same in all studies and for ever; issued now if need be.
 
+        A new patient's offset is reckoned from `epoch` where there is one; a recorded offset wins over it.
+
         Raises:
-            StudyError: nothing tells the patient from others.
+            StudyError: nothing tells the patient from others, or no date of a new patient is known.
         """
         entry = entry_of(patient)
         with self._database.reading() as connection:
@@ -107,7 +110,7 @@ class IdentityDatabase:
         if found:
             return found
         with self._database.writing() as connection:
-            return self._issue_subject(connection, entry)
+            return self._issue_subject(connection, entry, epoch)
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
         """The recorded replacements of those of `uids` that have one."""
@@ -138,10 +141,11 @@ class IdentityDatabase:
             self._record_values(connection, study_key, values)
         return in_force
 
-    def _issue_subject(self, connection: Connection, entry: PatientEntry) -> Subject:
+    def _issue_subject(self, connection: Connection, entry: PatientEntry, epoch: EpochRequest | None = None) -> Subject:
         if found := queries.find_subject(connection, entry):
             return found
-        offset = derive_date_offset_days(self._secret, entry.issuer, entry.original_id)
+        derived = derive_date_offset_days(self._secret, entry.issuer, entry.original_id)
+        offset = derived if epoch is None else epoch.offset_days()
         for attempt in range(ATTEMPTS):
             pseudonym = derive_pseudonym(self._secret, entry.issuer, entry.original_id, attempt)
             row = {

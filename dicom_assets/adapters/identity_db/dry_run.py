@@ -18,6 +18,7 @@ from dicom_assets.adapters.identity_db.refusals import (
     replacement_in_use,
     unknown_key,
 )
+from dicom_assets.deidentification import EpochRequest
 from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym, derive_study_key
 from dicom_assets.study import PatientIdentity, StudyKey, Subject
 
@@ -73,18 +74,18 @@ class DryRunIdentityDatabase:
         """The recorded studies."""
         return self._ask(queries.issued_studies) or []
 
-    def subject(self, patient: PatientIdentity) -> Subject:
+    def subject(self, patient: PatientIdentity, epoch: EpochRequest | None = None) -> Subject:
         """What stands, or would stand, for the patient.
 
         Raises:
-            StudyError: nothing tells the patient from others.
+            StudyError: nothing tells the patient from others, or no date of a new patient is known.
         """
         entry = entry_of(patient)
         with self._lock:
             recorded = self._ask(lambda connection: queries.find_subject(connection, entry))
             if found := recorded or self._subjects.get(entry):
                 return found
-            self._subjects[entry] = subject = self._derive_subject(entry)
+            self._subjects[entry] = subject = self._derive_subject(entry, epoch)
             return subject
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
@@ -125,8 +126,9 @@ class DryRunIdentityDatabase:
         recorded = self._ask(lambda connection: queries.find_study_uid(connection, study_key))
         return recorded or self._study_uids.get(study_key)
 
-    def _derive_subject(self, entry: PatientEntry) -> Subject:
-        offset = derive_date_offset_days(self._secret, entry.issuer, entry.original_id)
+    def _derive_subject(self, entry: PatientEntry, epoch: EpochRequest | None) -> Subject:
+        derived = derive_date_offset_days(self._secret, entry.issuer, entry.original_id)
+        offset = derived if epoch is None else epoch.offset_days()
         in_use = {subject.patient_id for subject in self._subjects.values()}
         for attempt in range(ATTEMPTS):
             pseudonym = derive_pseudonym(self._secret, entry.issuer, entry.original_id, attempt)

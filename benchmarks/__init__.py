@@ -1,0 +1,1 @@
+"""Benchmarks of this project against its rivals; no part of the package."""
