@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["dicom_assets.deidentification"]):
     from dicom_assets.deidentification.rules import BULK
     from dicom_assets.study import Subject
 
-PROFILES = [shipped_profile("basic")]
+PROFILES = [shipped_profile(name) for name in ("basic", "research", "seed")]
 SECRET = b"sixteen bytes or more of secret"
 SUBJECT = Subject("PZK7Q2M8XAB", -100)
 SENTINEL = "zweistein"
