@@ -19,7 +19,7 @@ from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, decode, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
-from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, is_structural
+from dicom_assets.deidentification.values import DUMMY_UID, count_values, dummy_values, has_form_of, is_structural
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
@@ -29,7 +29,6 @@ ANY_UID = 0x0040A124
 TIMEZONE_OFFSET = 0x00080201
 PARTS_OF_INSTANCES = frozenset({0x00081160, 0x0062000B})
 """Referenced Frame Number and Referenced Segment Number: no dummy is one, and without them all is referred to."""
-_NUMERIC = frozenset(b"0123456789+-.eE\\ \0")
 _RETAINING = frozenset({Action.SHIFT, Action.AGE, Action.HASH})
 
 
@@ -264,7 +263,7 @@ class Cleaner:
             # The residual scan does not hold against an instance what a person answers for.
             return Element(element.tag, self._vr_of(element), element.value, ours=True)
         vr = element.vr if element.vr not in {"", "UN"} else known_vr(element.tag)
-        if vr in {"DS", "IS"} and not set(bytes(element.value)) <= _NUMERIC:
+        if not has_form_of(concrete_vr(vr), element.value):
             return Element(element.tag, self._vr_of(element), ours=True)  # not a number, so it might be anything
         return None if self._vr_of(element) == "SQ" and len(element.value) else element
 

@@ -25,7 +25,7 @@ from dicom_assets.deidentification.profile import Profile, QuarantineRules
 from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
-from dicom_assets.deidentification.text import codecs_of, text_of
+from dicom_assets.deidentification.text import codecs_within, text_of
 from dicom_assets.deidentification.uids import is_well_formed
 from dicom_assets.deidentification.writer import UnwritableError, Writer
 from dicom_assets.errors import ConfigurationError, DicomAssetsError
@@ -155,7 +155,7 @@ def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     outcome = _outcome(original, cleaned, part10, sop_class_uid)
     found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
     found |= {Identifier(text.strip(), "given identifier") for text in order.identifiers if text.strip()}
-    return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_of(original))), outcome)
+    return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_within(original))), outcome)
 
 
 def _deidentify_fast(content: bytes, order: _Order) -> _Written:
@@ -173,7 +173,7 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
         raise OddError("pixels that do not stay as they are")
     if rule_book(order.profile, sop_class_uid) is not rules:
         raise OddError("(0008,0016) is not where it should be")
-    known = known_identifiers(tuple(walk.noted), order.identifiers, walk.charset)
+    known = known_identifiers(tuple(walk.noted), order.identifiers, tuple(walk.charsets) or (b"",))
     _refuse_own_id(walk.original, order.subject, known.texts)
     header = walk.header(order.profile)
     if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals | cleaner.mentioned, header):

@@ -34,7 +34,8 @@ _NATIVE: dict[str, Encoding] = {
 }
 _ENCAPSULATED = re.compile(r"1\.2\.840\.10008\.1\.2\.(4\.[0-9]{2,3}|5|8\.1|1\.98)")
 """JPEG and its kin and MPEG, RLE, deflated frames, uncompressed frames in fragments (PS3.5 A.4)."""
-_LARGEST_INFLATED = 1 << 32
+_LARGEST_INFLATED = 1 << 30
+"""Bytes. A few megabytes can be made to inflate to more than any memory holds."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,8 +117,8 @@ def _guess(data: memoryview) -> Encoding:
         raise EncodingError("no data set")
     if not _looks_explicit(data):
         tag = int.from_bytes(data[:2], "little") << 16 | int.from_bytes(data[2:4], "little")
-        if not known_vr(tag) and tag & 0xFFFF:
-            raise EncodingError("does not begin as a data set does")
+        if (not known_vr(tag) and tag & 0xFFFF) or not any(data[:8]):
+            raise RefusedError(QuarantineReason.UNREADABLE, "does not begin as a data set does")
         return IMPLICIT_LITTLE
     return EXPLICIT_LITTLE if int.from_bytes(data[:2], "little") < 0x0400 else EXPLICIT_BIG
 

@@ -8,6 +8,7 @@ from dicom_assets.deidentification.iod import content_tags
 
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+_PIXEL_VRS = frozenset({"", "OB", "OD", "OF", "OW", "UN"})
 FIRST_PIXEL_TAG = min(PIXEL_TAGS)
 
 _ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280100, 0x00280008
@@ -45,6 +46,8 @@ def check_pixels(data_set: DataSet, *, little: bool, encapsulated: bool) -> None
     element = data_set.elements[found[0]]
     if element.items is not None or element.undefined != encapsulated or (encapsulated and element.tag != PIXEL_DATA):
         raise EncodingError(f"{tag_text(element.tag)} is not in the form its transfer syntax asks for")
+    if element.vr not in _PIXEL_VRS:
+        raise EncodingError(f"{tag_text(element.tag)} has VR {element.vr}")
     if encapsulated:
         if len(element.value) <= 16:
             raise EncodingError(f"{tag_text(element.tag)} holds no fragment")

@@ -30,7 +30,7 @@ from dicom_assets.deidentification.safe_private_table import safe_private_table
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Goes up with every change of what is written for the same input and profile."""
 
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE, Action.CLEAN)

@@ -12,9 +12,13 @@ from typing import NamedTuple, Protocol
 
 import ahocorasick
 
+from dicom_assets.deidentification.bare_search import BareSearch
+from dicom_assets.deidentification.defined_terms import is_defined_term
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, decode, encode_bare
+from dicom_assets.deidentification.rules import BULK
+from dicom_assets.deidentification.spellings import date_forms, is_short_date
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, encode_bare, readings
 from dicom_assets.deidentification.writer import Span
 
 PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
@@ -32,6 +36,9 @@ SHORTEST_WORD = 3
 """Numbers and words shorter than these count only as a whole value of a text attribute."""
 
 _FREE_TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT", "OB"})
+ICC_PROFILE = 0x00282000
+"""Holds texts besides its tables, so it is searched."""
+_SAMPLE_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SS", "US"})
 _SEPARATORS = re.compile(r"[\s^=\\,;:/|_.()\[\]\"<>-]+")
 
 
@@ -68,7 +75,8 @@ def identifiers_of(noted: Iterable[Noted]) -> set[Identifier]:
     """What the values of identifying attributes say."""
     found: set[Identifier] = set()
     for tag, value, charset in noted:
-        found.update(_identifiers_in(tag, decode(value, codecs_for(charset)).strip(" \0")))
+        for text in readings(value, codecs_for(charset)):
+            found.update(_identifiers_in(tag, text.strip(" \0")))
     return found
 
 
@@ -95,12 +103,13 @@ def _identifiers_in(tag: int, text: str) -> Iterator[Identifier]:
         for name in text.split("\\"):
             yield from _name_parts(name)
     elif tag in BIRTH_DATES:
-        yield from (Identifier(form, "birth date") for form in _date_forms(text))
+        yield from (Identifier(form, "birth date") for form in date_forms(text))
     elif tag in CONTACTS:
         yield from _contact_parts(text)
     else:
         kind = "accession number" if tag in ACCESSION_NUMBERS else "patient id"
-        yield from (Identifier(part.strip(), kind) for part in text.split("\\") if part.strip())
+        parts = (part.strip() for part in text.split("\\"))
+        yield from (Identifier(part, kind) for part in parts if any(map(str.isalnum, part)))
 
 
 def _name_parts(name: str) -> Iterator[Identifier]:
@@ -116,15 +125,6 @@ def _name_parts(name: str) -> Iterator[Identifier]:
 
 def _shortest(part: str) -> int:
     return SHORTEST_IDEOGRAPHIC_NAME if any(ord(letter) >= 0x2E80 for letter in part) else SHORTEST_NAME
-
-
-def _date_forms(text: str) -> tuple[str, ...]:
-    digits = text.replace(".", "").replace("-", "")
-    if not re.fullmatch(r"(1[89]|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", digits):
-        return ()
-    year, month, day = digits[:4], digits[4:6], digits[6:]
-    orders = ((year, month, day), (month, day, year), (day, month, year))
-    return (digits, *(mark.join(order) for order in orders for mark in "-/."))
 
 
 def _contact_parts(text: str) -> Iterator[Identifier]:
@@ -155,11 +155,13 @@ class Written(Protocol):
 
 
 class ResidualScan:
-    """Searches written bytes for identifiers in one pass."""
+    """Searches written bytes for identifiers in one pass, and once more for numbers however they are punctuated."""
 
     def __init__(self, identifiers: Iterable[Identifier], codecs: Iterable[str]) -> None:
         """Prepare the search, in Latin-1, UTF-8, UTF-16 and the encodings of the instance."""
         encodings = tuple(dict.fromkeys(("latin-1", "utf-8", *codecs)))
+        identifiers = tuple(identifiers)
+        self._bare = BareSearch(identifiers)
         self._automaton = ahocorasick.Automaton()
         for identifier in identifiers:
             for key, width, strictness in _needles(identifier.text, encodings):
@@ -173,7 +175,8 @@ class ResidualScan:
 
     def occurs(self, content: bytes | bytearray) -> bool:
         """Whether there is anything that `find` might count, wherever it stands."""
-        return bool(len(self._automaton)) and next(self._automaton.iter(_haystack(content)), None) is not None
+        found = bool(len(self._automaton)) and next(self._automaton.iter(_haystack(content)), None) is not None
+        return found or self._bare.occurs(content)
 
     def find(self, written: Written) -> str | None:
         """The first hit outside what we wrote ourselves, as kind and tag; None when nothing is left."""
@@ -183,28 +186,57 @@ class ResidualScan:
         for last, (length, width, strictness, kind) in self._automaton.iter(haystack):
             start, end = last + 1 - length, last + 1
             span = written.span_at(start)
-            if span is not None and span.ours and end <= span.end:
+            inside = span is not None and end <= span.end
+            if span and inside and (span.ours or _tells_nothing(kind, written.buffer, start, span)):
                 continue
             if _counts(haystack, start, end, width, strictness, span):
                 return f"{kind} at {tag_text(span.tag) if span is not None else 'an unknown place'}"
-        return None
+        hits = (hit for hit in self._bare.hits(written) if not hit[1].ours and not _is_samples(hit[1]))
+        return next((f"{kind} at {tag_text(span.tag)}" for kind, span in hits), None)
+
+
+def _cases(text: str) -> set[str]:
+    # The search does not tell cases of ASCII and Latin-1 letters apart; other letters have other codes in each.
+    return {text.lower()} if text.isascii() else {text, text.lower(), text.upper(), text.title()}
 
 
 @lru_cache(maxsize=4096)
 def _needles(text: str, encodings: tuple[str, ...]) -> tuple[tuple[str, int, _Strictness], ...]:
     """What to search for: the text in each case and encoding, bytes per character, and how strictly it counts."""
     found = []
-    for word in {text, text.lower(), text.upper(), text.title()}:
+    for word in _cases(text):
         strictness = _strictness(word)
         encoded = {bare for codec in encodings if (bare := encode_bare(word, codec))}
         found += [(_haystack(bare), 1, strictness) for bare in encoded]
-        found.append((_haystack(word.encode("utf-16-le", "surrogatepass")), 2, strictness))
+        found += [(_haystack(wide), 2, strictness) for wide in _wide(word)]
     return tuple(dict.fromkeys(needle for needle in found if needle[0]))
 
 
 def _haystack(content: bytes | bytearray) -> str:
     # One character per byte, so that positions stay; lower case of a Latin-1 letter is one Latin-1 letter.
     return content.decode("latin-1").lower()
+
+
+def _wide(word: str) -> tuple[bytes, ...]:
+    # UTF-16 of either byte order. Where each second byte is NUL, both hold the same bytes but for one NUL at an end.
+    if encode_bare(word, "latin-1") is not None:
+        return (word.encode("utf-16-le")[:-1],)
+    return word.encode("utf-16-le", "surrogatepass"), word.encode("utf-16-be", "surrogatepass")
+
+
+def _is_samples(span: Span) -> bool:
+    return span.tag in BULK and span.tag != ICC_PROFILE and span.vr in _SAMPLE_VRS
+
+
+def _tells_nothing(kind: str, content: bytes | bytearray, start: int, span: Span) -> bool:
+    """Whether a hit is in samples or look-up tables, or in a term that the standard puts into the attribute."""
+    if _is_samples(span):
+        return True
+    if kind != "name" or span.vr != "CS":
+        return False
+    low = content.rfind(b"\\", span.start, start) + 1 or span.start
+    high = content.find(b"\\", start, span.end)
+    return is_defined_term(span.tag, content[low : high if high >= 0 else span.end].strip(b" \0").decode("latin-1"))
 
 
 def _strictness(word: str) -> _Strictness:
@@ -215,19 +247,20 @@ def _strictness(word: str) -> _Strictness:
     dotted = "." in word and set(word) <= set("0123456789.")
     if dotted and len(word) < BOUNDED_BELOW:
         return _Strictness.WHOLE
-    return _Strictness.BOUNDED if dotted or len(word) < BOUNDED_BELOW else _Strictness.ANYWHERE
+    bounded = dotted or len(word) < BOUNDED_BELOW or is_short_date(word)
+    return _Strictness.BOUNDED if bounded else _Strictness.ANYWHERE
 
 
 def _counts(haystack: str, start: int, end: int, width: int, strictness: _Strictness, span: Span | None) -> bool:
-    if strictness is _Strictness.ANYWHERE:
-        return True
+    if strictness is _Strictness.ANYWHERE and (span is None or span.vr != "DS" or not haystack[start].isdigit()):
+        return True  # in a DS of many digits, any number comes up sometime
     if strictness is _Strictness.WHOLE:
         return span is not None and span.vr in _FREE_TEXT_VRS and _is_whole_value(haystack, start, end, span)
-    first, last = haystack[start], haystack[end - width]
+    first, last = haystack[start], haystack[end - 1]
     low = span.start if span is not None else 0
     high = span.end if span is not None else len(haystack)
     before = haystack[max(low, start - 2 * width) : start][::width]
-    after = haystack[end : min(high, end + 2 * width)][::width]
+    after = haystack[end + width - 1 : min(high, end + 3 * width - 1)][::width]
     return not _continues(first, before[::-1]) and not _continues(last, after)
 
 

@@ -67,6 +67,13 @@ BULK = frozenset(
 )
 """Standard attributes of VR OB and OW that hold samples or look-up tables, and nothing else."""
 
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+ICON_IMAGE_SEQUENCE = 0x00880200
+"""The only one whose items have pixels; elsewhere nobody would look at them."""
+
+BEFORE_DATA_SETS = frozenset({0x0000, 0x0002})
+"""Groups of elements that have their place before a data set (PS3.7 6.3, PS3.10 7.1), never in it."""
+
 STRUCTURAL_GROUPS = frozenset({0x0028, 0x7FE0})
 STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060, 0x00281054})
 """Without them an image can't be read, so a profile's `unlisted` action does not touch them."""
@@ -215,6 +222,10 @@ class RuleBook:
             return Rule(Action.REMOVE, "group length")
         if tag in STRIPPED:
             return Rule(Action.REMOVE, "stripped")
+        if tag in PIXELS and path and path[-1] != ICON_IMAGE_SEQUENCE:
+            return Rule(Action.REMOVE, "pixels in an item")
+        if tag >> 16 in BEFORE_DATA_SETS:
+            return Rule(Action.REMOVE, "command or file meta element in a data set")
         override = self._overrides.get((path, tag)) or self._overrides.get((ANYWHERE, tag))
         if override is not None:
             return self._overridden(override, encoded_vr)
@@ -349,8 +360,6 @@ def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
 
 def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action) -> Rule:
     group = tag >> 16
-    if group in {0x0000, 0x0002}:
-        return Rule(Action.REMOVE, "command or file meta element in a data set")
     if 0x6000 <= group <= 0x60FF:
         return Rule(Action.REMOVE, "rest of an overlay")
     if 0x7F00 <= group <= 0x7FFF and group != 0x7FE0:
@@ -368,6 +377,8 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action
     found = _by_vr(tag, vr, profile, unlisted)
     if encoded_vr and encoded_vr not in {vr, "UN"} and encoded_vr not in vr.split(" or "):
         found = max(found, _by_vr(tag, encoded_vr, profile, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
+        if found.action is Action.UID and vr != "UI":
+            return Rule(Action.REMOVE, BY_VR + "UI")  # a new UID would be no value of the attribute's own VR
     return found
 
 

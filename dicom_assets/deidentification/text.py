@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 
 from dicom_assets.deidentification.encoded import DataSet
@@ -54,6 +55,15 @@ def _encodings() -> Mapping[str, str]:
     return python_encoding
 
 
+def codecs_within(data_set: DataSet) -> list[str]:
+    """The encodings of the data set and of every item in it, its own first."""
+    found = codecs_of(data_set)
+    for element in data_set.walk():
+        if element.tag == SPECIFIC_CHARACTER_SET and element.items is None:
+            found += codecs_for(bytes(element.value))
+    return list(dict.fromkeys(found))
+
+
 def _wide(codec: str) -> str:
     # Data sets that declare ASCII hold Latin-1 often enough, and Latin-1 never fails.
     return "latin-1" if codec in {"ascii", "iso8859", "iso_ir_6"} else codec
@@ -64,6 +74,17 @@ def decode(value: bytes, codecs: Sequence[str]) -> str:
     if b"\x1b" not in value:
         return value.decode(codecs[0], "replace")
     return "".join(_decode_fragment(fragment, codecs[0]) for fragment in _FRAGMENTS.findall(value))
+
+
+def readings(value: bytes, codecs: Sequence[str]) -> set[str]:
+    """The text as it is declared, and as it is where it shows that the declaration is wrong."""
+    found = {decode(value, codecs)}
+    if not value.isascii():
+        with suppress(UnicodeDecodeError):
+            found.add(value.decode("utf-8"))
+        if any("\ufffd" in text for text in found):
+            found.add(value.decode("latin-1"))
+    return found
 
 
 def _decode_fragment(fragment: bytes, default: str) -> str:

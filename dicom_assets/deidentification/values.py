@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DUMMY_TEXT = b"DUMMY"
 DUMMY_UID = b"2.25.0"
 
@@ -44,6 +46,17 @@ _DUMMIES: dict[str, bytes] = {
 
 VALUE_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
 """The length of one value in the VRs that write several without anything between them."""
+
+
+_NUMBER = rb"[ \0]*(?:[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)?[ \0]*"
+NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
+
+
+def has_form_of(vr: str, value: bytes | memoryview) -> bool:
+    """Whether a value is what its VR says, for the VRs of numbers; others have no form that rules anything out."""
+    if vr in {"DS", "IS"}:
+        return NUMBERS.fullmatch(value) is not None
+    return vr not in VALUE_BYTES or len(value) % VALUE_BYTES[vr] == 0
 
 
 def count_values(vr: str, value: bytes) -> int:

@@ -22,6 +22,10 @@ from dicom_assets_tests.deidentification.builders import (
     implicit,
     with_elements,
 )
+from dicom_assets_tests.deidentification.odd_files import ODDITIES
+
+LARGEST_SEED = 4096
+"""Bytes; with larger ones the fuzzer gets slow and finds nothing more."""
 
 
 def seeds() -> dict[str, bytes]:
@@ -39,7 +43,13 @@ def seeds() -> dict[str, bytes]:
         "undefined": with_elements(_undefined()),
         "iso2022": as_file(_japanese(), ExplicitVRLittleEndian),
         "plain": an_instance(),
+        **_odd(),
     }
+
+
+def _odd() -> dict[str, bytes]:
+    files = {name: odd.make() for name, odd in ODDITIES.items()}
+    return {f"odd-{number}": file for number, file in enumerate(files.values()) if 0 < len(file) <= LARGEST_SEED}
 
 
 def _rich() -> Dataset:

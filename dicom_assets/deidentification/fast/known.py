@@ -15,12 +15,12 @@ _UID_LETTERS = frozenset("0123456789.")
 class KnownIdentifiers:
     """The identifiers of a patient and study, prepared for the residual scan. *Identified*: `repr` shows nothing."""
 
-    def __init__(self, noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> None:
+    def __init__(self, noted: tuple[Noted, ...], given: frozenset[str], charsets: tuple[bytes, ...]) -> None:
         """Prepare what instances noted and what was given."""
         found = identifiers_of(noted)
         self.texts = frozenset(identifier.text.casefold() for identifier in found)
         found |= {Identifier(text.strip(), "given identifier") for text in given if text.strip()}
-        self._scan = ResidualScan(found, codecs_for(charset))
+        self._scan = ResidualScan(found, (codec for charset in charsets for codec in codecs_for(charset)))
 
     def occur(self, header: WrittenHeader) -> bool:
         """Whether one of them is in what is to be written; in what we wrote ourselves, too, which is no harm."""
@@ -28,9 +28,9 @@ class KnownIdentifiers:
 
 
 @lru_cache(maxsize=64)
-def known_identifiers(noted: tuple[Noted, ...], given: frozenset[str], charset: bytes) -> KnownIdentifiers:
+def known_identifiers(noted: tuple[Noted, ...], given: frozenset[str], charsets: tuple[bytes, ...]) -> KnownIdentifiers:
     """What the instances of a study share is prepared once. Held in memory only, and never much of it."""
-    return KnownIdentifiers(noted, given, charset)
+    return KnownIdentifiers(noted, given, charsets)
 
 
 def uids_occur(uids: set[str], content: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.cleaner import ANY_UID, FIRST_DATA_SET_TAG, Cleaner, Place
-from dicom_assets.deidentification.dictionary import is_private, known_vr
+from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -26,7 +26,7 @@ from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING
 from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
-from dicom_assets.deidentification.values import STRUCTURAL_TAGS
+from dicom_assets.deidentification.values import STRUCTURAL_TAGS, VALUE_BYTES
 from dicom_assets.deidentification.writer import Writer
 from dicom_assets.errors import DicomAssetsError
 
@@ -161,6 +161,9 @@ class Plan:
             kind, prefix, wide = _kind_when_removed(tag, vr), b"", False
         else:
             kind, prefix, wide = self._by_rule(Element(tag, vr), cleaner)
+            value_bytes = VALUE_BYTES.get(concrete_vr(vr or known_vr(tag)))
+            if kind == NUMBER and value_bytes:
+                kind = COPY if size and (size - 8) % value_bytes == 0 else VALUE
         return Step(tag, kind, size, 12 if size == 0 else 8, prefix, wide)
 
     def _by_rule(self, element: Element, cleaner: Cleaner) -> _Doing:
@@ -212,8 +215,9 @@ class Plan:
         tag, noted = element.tag, element.tag in IDENTIFYING
         match action:
             case Action.KEEP if not noted:
-                vr = element.vr or known_vr(tag)
-                return (SLOW if is_listed_sequence(tag) else NUMBER if vr in {"DS", "IS"} else COPY), b"", False
+                vr = concrete_vr(element.vr or known_vr(tag))
+                of_numbers = vr in {"DS", "IS"} or vr in VALUE_BYTES
+                return (SLOW if is_listed_sequence(tag) else NUMBER if of_numbers else COPY), b"", False
             case Action.REMOVE | Action.EMPTY | Action.DUMMY | Action.REPLACE:
                 kept = self._sample(element, cleaner)
                 if kept is None or (kept.items is None and not (action is Action.DUMMY and kept.vr == "UI")):

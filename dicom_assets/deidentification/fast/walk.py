@@ -24,24 +24,26 @@ from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Le
 from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in, noted_in_element
-from dicom_assets.deidentification.text import defined_charset
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
+from dicom_assets.deidentification.values import NUMBERS
 from dicom_assets.deidentification.writer import Writer
 
-_NUMERIC = b"0123456789+-.eE\\ \0"
 _DEEPEST = 32
 
 
 class Walk:
     """One walk over a data set.
 
-    `noted` and `charset` are for the residual scan; `original` reads what is asked of it.
+    `noted` and `charsets`, each value of (0008,0005) that was met, are for the residual scan; `original` reads what is
+    asked of it.
     """
 
     def __init__(self, data: bytes, start: int, plan: Plan, cleaner: Cleaner) -> None:
         """Be about to walk over `data` from `start` on."""
         self.noted: list[Noted] = []
         self.charset = b""
+        self.charsets: dict[bytes, None] = {}
         self.original = DataSet()
         self._data = data
         self._start = start
@@ -100,7 +102,7 @@ class Walk:
         # All that is done for most elements is in this loop, not in functions: it is what the fast path's time goes to.
         position, end = level.start, level.end
         data, known, output = self._data, plan.steps, self._output
-        out, run = output.written, output.run
+        out, run, is_number = output.written, output.run, NUMBERS.fullmatch
         previous, limit = -1, METHOD_PLACES[0][0] if plan.top else NO_TAG
         while position < end:
             key = data[position : position + 8]
@@ -123,7 +125,7 @@ class Walk:
                         out += prefix
                     position = run = stop
                     continue
-                if kind == COPY or not data[position + header : stop].translate(None, _NUMERIC):
+                if kind == COPY or is_number(data, position + header, stop):
                     position = stop
                     continue
             output.run = run
@@ -179,6 +181,7 @@ class Walk:
 
     def _noted_character_set(self, step: Step, at: At) -> int:
         self.charset = self._data[at.start : at.stop]
+        self.charsets[self.charset] = None
         return self._note(step, at)
 
     def _note(self, step: Step, at: At) -> int:
@@ -274,12 +277,17 @@ class Walk:
             raise OddError("elements out of order")
         self._refuse_mixed(group)
         self.noted += noted_in(group, self.charset)
+        self._note_charsets(group)
         writer = Writer(self._encoding)
         writer.data_set(self._cleaner.data_set(group, at.plan.place_in(self.charset)))
         self._output.replace(at.position, stop, bytes(writer.buffer))
         if at.plan.top:
             self._read.update(group.elements)
         return stop
+
+    def _note_charsets(self, data_set: DataSet) -> None:
+        met = (bytes(e.value) for e in data_set.walk() if e.tag == SPECIFIC_CHARACTER_SET and e.items is None)
+        self.charsets.update(dict.fromkeys(met))
 
     def _refuse_mixed(self, data_set: DataSet) -> None:
         if not self._plan.implicit and any(not element.vr for element in data_set.walk()):
@@ -291,6 +299,7 @@ class Walk:
         element, stop = self._reader.element(at.position, level.end, level.depth)
         self._refuse_mixed(DataSet({0: element}))
         self.noted += noted_in_element(element, self.charset)
+        self._note_charsets(DataSet({0: element}))
         self._output.replace(at.position, stop, b"")
         if plan.top:
             self._output.gaps.append((len(self._output.written), element))
