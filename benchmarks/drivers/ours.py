@@ -29,7 +29,7 @@ from dicom_assets.deidentification import (
     read_identity,
     shipped_profile,
 )
-from dicom_assets.deidentification.profile import QuarantineRules
+from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study
 from dicom_assets.steps.manifests import StageOutcome

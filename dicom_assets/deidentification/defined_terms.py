@@ -1,7 +1,7 @@
 """Words that the standard itself puts into coded attributes, so that finding one there tells of no patient.
 
-PS3.3 (C.7.6.1.1.2, C.7.6.3.1.2, C.8.2.1.1.1, C.8.3.1.1.1, C.8.9.4, C.8.11.3, C.8.13.1, C.8.14.3, C.8.15.2) and, for
-Body Part Examined, PS3.16 Table L-1. What is missing is searched as anything else is: only less gets through.
+PS3.3 (C.7.6.1.1.2, C.7.6.3.1.2, C.8.2.1.1.1, C.8.3.1.1.1, C.8.9.4, C.8.11.3, C.8.13.1, C.8.14.3, C.8.15.2, C.11.1.1.2)
+and, for Body Part Examined, PS3.16 Table L-1. What is missing is searched as anything else is: only less gets through.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _DEFINED_TERMS: dict[int, frozenset[str]] = {
     0x00089208: _terms("MAGNITUDE PHASE REAL IMAGINARY MIXED"),
     0x00180015: _BODY_PART,
     0x00280004: _terms("MONOCHROME1 MONOCHROME2 ARGB") | {"PALETTE COLOR"},
+    0x00281054: _terms("OD HU US MGML Z_EFF ED EDW HU_MOD PCT"),
     0x00281056: _terms("LINEAR LINEAR_EXACT SIGMOID"),
     0x00541000: _terms("STATIC DYNAMIC GATED IMAGE REPROJECTION") | {"WHOLE BODY"},
 }

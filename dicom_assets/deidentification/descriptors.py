@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dicom_assets.deidentification.coding_schemes import PUBLIC_SCHEMES
+from dicom_assets.deidentification.defined_terms import is_defined_term
 from dicom_assets.deidentification.encoded import DataSet
 from dicom_assets.deidentification.text import codecs_for, decode, defined_charset
 
@@ -22,6 +23,7 @@ CODE_ATTRIBUTES = frozenset({CODE_VALUE, CODING_SCHEME_DESIGNATOR, 0x00080103, C
 SINGLE_VALUED = frozenset({"LT", "ST", "UT"})
 """Text in which a backslash is a character like any other (PS3.5 6.2)."""
 
+RESCALE_TYPE = 0x00281054
 LONGEST_TEXT = 10240
 """Bytes; what is longer is no descriptor, and no pattern is tried on it."""
 
@@ -59,12 +61,14 @@ class WhiteLists:
         return tag in self._values
 
     def know(self, tag: int, vr: str, value: bytes | memoryview, charset: bytes) -> bool:
-        """Whether every single text of a value is listed; what is empty needs no list.
+        """Whether every single text of a value is listed; what is empty needs no list, nor does a unit in Rescale Type.
 
         `charset` is the value of the (0008,0005) in force. Text that can't be decoded by it is not known.
         """
         if not bytes(value[: LONGEST_TEXT + 1]).strip(b" \0"):
             return len(value) <= LONGEST_TEXT
+        if tag == RESCALE_TYPE and is_defined_term(tag, bytes(value).strip(b" \0").decode("latin-1")):
+            return True
         if tag not in self._values or len(value) > LONGEST_TEXT or defined_charset(charset) is None:
             return False
         text = decode(bytes(value), codecs_for(charset)).rstrip("\0")

@@ -16,13 +16,14 @@ from dicom_assets.deidentification.fast.known import known_identifiers, uids_occ
 from dicom_assets.deidentification.fast.plan import OddError, is_for_the_walk, plan_for
 from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.fast.walk import Walk
+from dicom_assets.deidentification.header import Header
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
 from dicom_assets.deidentification.pixel_cleaning.cleaning import PixelPlan, clean_pixels, plan_pixels
 from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
-from dicom_assets.deidentification.profile import Profile, QuarantineRules
-from dicom_assets.deidentification.quarantine import MODALITY, refuse_by_rules
+from dicom_assets.deidentification.profile import Profile
+from dicom_assets.deidentification.quarantine import MODALITY, QuarantineRules, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
 from dicom_assets.deidentification.text import codecs_within, text_of
@@ -201,7 +202,7 @@ def _admit(original: DataSet, part10: Part10, order: _Order) -> tuple[str, Pixel
     """Let the original pass, or raise why it is kept back; both engines ask. Returns its SOP Class UID as well."""
     sop_class_uid = _check(original, part10)
     plan = plan_pixels(order.profile.pixels, original, part10)
-    refuse_by_rules(original, _quarantine_rules(order.profile, plan), order.allowed_modalities)
+    refuse_by_rules(Header.of(original, part10), _quarantine_rules(order.profile, plan), order.allowed_modalities)
     check_content(original, sop_class_uid)
     return sop_class_uid, plan
 

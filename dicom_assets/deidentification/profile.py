@@ -22,8 +22,10 @@ from dicom_assets.deidentification.pixel_cleaning.rules import PixelRules
 from dicom_assets.deidentification.pixel_cleaning.section import pixel_rules
 from dicom_assets.deidentification.profile_fields import Fields
 from dicom_assets.deidentification.profile_overrides import accepted_risk, parse_override
+from dicom_assets.deidentification.profile_quarantine import parse_quarantine
 from dicom_assets.deidentification.profile_safe_private import parse_safe_private
 from dicom_assets.deidentification.profile_white_lists import parse_white_lists
+from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.safe_private import SafeAddition
 from dicom_assets.deidentification.safe_private_table import safe_private_table
@@ -35,18 +37,6 @@ ENGINE_VERSION = "3"
 
 UNLISTED_ACTIONS = (Action.KEEP, Action.EMPTY, Action.REMOVE, Action.CLEAN)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}")
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineRules:
-    """Which instances are kept back. `suspect_*` are lower case parts of Manufacturer and of model names."""
-
-    patient_protocol: bool = True
-    screen_save: bool = True
-    burned_in_annotation: bool = True
-    encapsulated_documents: bool = True
-    suspect_manufacturers: tuple[str, ...] = ()
-    suspect_models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +150,7 @@ def parse_profile(content: str, file: str, folder: Path | None = None) -> Profil
         options=options,
         epoch=_epoch(fields, options),
         graphics=_graphics(fields, options),
-        quarantine=_quarantine(fields),
+        quarantine=parse_quarantine(fields),
         pixels=pixel_rules(fields),
     )
     profile = replace(profile, unlisted=_unlisted(fields, profile.options))
@@ -211,7 +201,9 @@ def _options(fields: Fields) -> frozenset[Option]:
         if option is None:
             raise fields.error("options", "names an option that PS3.15 E.3 does not have", node)
         if option not in SUPPORTED:
-            raise fields.error("options", f'"{option}" is not supported yet', node)
+            raise fields.error(
+                "options", f'"{option}" is not carried out by this engine, so it can\'t be claimed', node
+            )
         if option in DATE_OPTIONS and not DATE_OPTIONS.isdisjoint(found - {option}):
             raise fields.error("options", "has both Full Dates and Modified Dates: choose one", node)
         found.add(option)
@@ -254,26 +246,3 @@ def _graphics(fields: Fields, options: frozenset[Option]) -> GraphicsRules:
     )
     inner.refuse_others()
     return rules
-
-
-def _quarantine(fields: Fields) -> QuarantineRules:
-    inner = fields.section("quarantine")
-    if inner is None:
-        return QuarantineRules()
-    rules = QuarantineRules(
-        patient_protocol=inner.flag("patient_protocol"),
-        screen_save=inner.flag("screen_save"),
-        burned_in_annotation=inner.flag("burned_in_annotation"),
-        encapsulated_documents=inner.flag("encapsulated_documents"),
-        suspect_manufacturers=_name_parts(inner, "suspect_manufacturers"),
-        suspect_models=_name_parts(inner, "suspect_models"),
-    )
-    inner.refuse_others()
-    return rules
-
-
-def _name_parts(fields: Fields, name: str) -> tuple[str, ...]:
-    found = tuple(" ".join(text.casefold().split()) for text, _ in fields.texts(name))
-    if "" in found:
-        raise fields.error(name, "holds an empty text, which every name contains")
-    return found

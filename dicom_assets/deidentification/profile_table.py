@@ -11,7 +11,8 @@ from pydicom.datadict import keyword_for_tag
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
-from dicom_assets.deidentification.profile import Profile, QuarantineRules, shipped_profile
+from dicom_assets.deidentification.profile import Profile, shipped_profile
+from dicom_assets.deidentification.quarantine import QuarantineRule, QuarantineRules
 
 NONE = "-"
 
@@ -88,6 +89,6 @@ def _quarantine(name: str) -> Callable[[Profile], str]:
         value = getattr(profile.quarantine, name)
         if isinstance(value, bool):
             return "yes" if value else NONE
-        return "; ".join(str(part) for part in value) or NONE
+        return "; ".join(part.name if isinstance(part, QuarantineRule) else str(part) for part in value) or NONE
 
     return tell

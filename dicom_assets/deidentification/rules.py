@@ -75,7 +75,7 @@ BEFORE_DATA_SETS = frozenset({0x0000, 0x0002})
 """Groups of elements that have their place before a data set (PS3.7 6.3, PS3.10 7.1), never in it."""
 
 STRUCTURAL_GROUPS = frozenset({0x0028, 0x7FE0})
-STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060, 0x00281054})
+STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060})
 """Without them an image can't be read, so a profile's `unlisted` action does not touch them."""
 
 URN_CODE_VALUE = 0x00080120
@@ -402,7 +402,7 @@ def _required(action: Action, needed: AttributeType | None) -> Action:
 def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
     if tag in BULK:
         return Rule(Action.KEEP, "samples")
-    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS and tag not in STRUCTURAL:
+    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
         return Rule(Action.CLEAN, UNLISTED, option=Option.CLEAN_DESCRIPTORS)
     for option in profile.options:
         # Of dates and UIDs that the table does not name, the VR says enough.

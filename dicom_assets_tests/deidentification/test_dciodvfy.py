@@ -15,7 +15,7 @@ import pydicom.data
 import pytest
 
 from dicom_assets.deidentification.outcome import Deidentified
-from dicom_assets.deidentification.profile import QuarantineRules
+from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets_tests.corpus import corpus_files
 from dicom_assets_tests.deidentification.builders import deidentified_bytes, deidentify, profile_with
 from dicom_assets_tests.deidentification.iod_objects import OBJECTS, object_file

@@ -23,6 +23,7 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.part10 import IMPLEMENTATION_CLASS_UID
+from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import QuarantineReason, Subject
 from dicom_assets_tests.deidentification.builders import (
@@ -188,7 +189,11 @@ def test_compressed_pixels_leave_as_they_came(name: str) -> None:
     path = get_testdata_file(name, download=False)
     assert path is not None
     file = Path(path).read_bytes()
-    written = deidentified_bytes(file, allowed_modalities=frozenset({"CT", "MR", "OT", "NM", "US"}))
+    written = deidentified_bytes(
+        file,
+        profile=profile_with(quarantine=QuarantineRules(secondary_capture=False)),
+        allowed_modalities=frozenset({"CT", "MR", "OT", "NM", "US"}),
+    )
     start = file.index(b"\xe0\x7f\x10\x00O")
     stop = file.rindex(b"\xfe\xff\xdd\xe0\0\0\0\0")
     assert written.endswith(file[start:stop] + b"\xfe\xff\xdd\xe0\0\0\0\0")

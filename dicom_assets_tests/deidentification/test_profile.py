@@ -72,7 +72,7 @@ def test_a_mistake_is_named_by_file_line_and_field(content: str, message: str) -
 
 @pytest.mark.parametrize("option", [option for option in Option if option not in SUPPORTED])
 def test_an_option_that_is_not_carried_out_is_refused(option: Option) -> None:
-    with pytest.raises(ProfileError, match=r"line 4: options .* is not supported yet"):
+    with pytest.raises(ProfileError, match=r"line 4: options .* is not carried out by this engine"):
         parse_profile(f"{HEAD}options:\n  - {option}\n", "p.yaml")
 
 

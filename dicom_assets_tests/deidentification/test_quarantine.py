@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
-from dicom_assets.deidentification.profile import QuarantineRules
+from dicom_assets.deidentification.profile import Profile, parse_profile
+from dicom_assets.deidentification.quarantine import QuarantineRules
+from dicom_assets.errors import ProfileError
 from dicom_assets.study import QuarantineReason as Reason
 from dicom_assets_tests.deidentification.builders import (
     PIXELS,
@@ -27,6 +30,7 @@ from dicom_assets_tests.deidentification.builders import (
 from dicom_assets_tests.deidentification.iod_objects import OBJECTS
 
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,9 @@ PDF = "1.2.840.10008.5.1.4.1.1.104.1"
         ({"Manufacturer": "North American  Imaging, Inc."}, Reason.SUSPECT_DEVICE),
         ({"ManufacturerModelName": "Film Digitizer 3"}, Reason.SUSPECT_DEVICE),
         ({"SOPClassUID": PDF}, Reason.ENCAPSULATED_DOCUMENT),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.3"}, Reason.ENCAPSULATED_DOCUMENT),
+        ({"SOPClassUID": SECONDARY_CAPTURE}, Reason.SECONDARY_CAPTURE),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.4"}, Reason.SECONDARY_CAPTURE),
         ({"Modality": None}, Reason.MODALITY_MISSING),
         ({"Modality": ""}, Reason.MODALITY_MISSING),
         ({"Modality": "US"}, Reason.MODALITY_NOT_ALLOWED),
@@ -74,6 +81,7 @@ def test_the_first_rule_that_applies_is_the_reason() -> None:
         ({"SeriesDescription": "Screen Save"}, "screen_save"),
         ({"BurnedInAnnotation": "YES"}, "burned_in_annotation"),
         ({"SOPClassUID": PDF}, "encapsulated_documents"),
+        ({"SOPClassUID": SECONDARY_CAPTURE}, "secondary_capture"),
     ],
 )
 def test_a_rule_can_be_switched_off(attributes: dict[str, Any], rule: str) -> None:
@@ -189,3 +197,51 @@ def test_pixels_of_the_wrong_form_for_their_transfer_syntax_are_malformed() -> N
     file = as_file(an_image()).replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x14\x001.2.840.10008.1.2.5\0")
     assert PIXELS["PixelData"] in file
     assert reason(file) is Reason.MALFORMED
+
+
+def keeping_back(text: str) -> Profile:
+    return parse_profile(f"name: mine\nversion: '1'\nquarantine:\n{text}", "p.yaml")
+
+
+def test_sop_classes_may_be_allowed_or_refused() -> None:
+    only_mr = keeping_back("  allowed_sop_classes: [MRImageStorage]\n")
+    assert reason(an_instance(), profile=only_mr) is Reason.SOP_CLASS_NOT_ALLOWED
+    no_ct = keeping_back("  refused_sop_classes: [1.2.840.10008.5.1.4.1.1.2]\n")
+    assert reason(an_instance(), profile=no_ct) is Reason.SOP_CLASS_NOT_ALLOWED
+    both = keeping_back("  allowed_sop_classes: [CTImageStorage]\n  refused_sop_classes: [MRImageStorage]\n")
+    assert isinstance(deidentify(an_instance(), profile=both)[0], Deidentified)
+
+
+HEADS = """  rules:
+    - name: heads
+      when: Modality.equals("CT") * (BodyPartExamined.containsIgnoreCase("head") + StudyDescription.contains("brain"))
+    - name: nested
+      when: RequestAttributesSequence::RequestedProcedureID.startsWith("X")
+"""
+
+
+def test_a_rule_keeps_back_what_meets_its_condition_and_is_named() -> None:
+    profile = keeping_back(HEADS)
+    for attributes in ({"BodyPartExamined": "HEADNECK"}, {"StudyDescription": "a brain"}):
+        outcome, _ = deidentify(an_instance(**attributes), profile=profile)
+        assert outcome == Quarantined(Reason.QUARANTINE_RULE, "rule heads")
+    item = Dataset()
+    item.RequestedProcedureID = "X4"
+    outcome, _ = deidentify(an_instance(RequestAttributesSequence=[item]), profile=profile)
+    assert outcome == Quarantined(Reason.QUARANTINE_RULE, "rule nested")
+    assert isinstance(deidentify(an_instance(BodyPartExamined="CHEST"), profile=profile)[0], Deidentified)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("  allowed_sop_classes: [Nonsense]\n", r"line 4: quarantine.allowed_sop_classes names a SOP Class by neither"),
+        ("  rules:\n    - when: true.\n", r"line 5: quarantine.rules\[1\].name is missing"),
+        ("  rules:\n    - name: a\n", r"line 5: quarantine.rules\[1\].when is missing"),
+        ("  rules:\n    - name: a\n      when: Rows.dances(4)\n", r"line 6: quarantine.rules\[1\].when "),
+        ("  rules:\n    - {name: a, when: true., blank: 1}\n", r"rules\[1\].blank is not a field"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_named_by_line_and_field(text: str, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        keeping_back(text)

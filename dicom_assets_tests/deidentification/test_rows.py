@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from dicom_assets.deidentification.action import ActionCode
 from dicom_assets.deidentification.outcome import Deidentified
-from dicom_assets.deidentification.profile import QuarantineRules
+from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.deidentification.table import PRIVATE, Row, confidentiality_table
 from dicom_assets.deidentification.values import dummy_value
 from dicom_assets_tests.deidentification.builders import (

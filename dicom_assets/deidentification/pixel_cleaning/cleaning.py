@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dicom_assets.deidentification.conditions import holds, parse_condition
 from dicom_assets.deidentification.encoded import DataSet, Element
+from dicom_assets.deidentification.header import Header
 from dicom_assets.deidentification.outcome import RefusedError
 from dicom_assets.deidentification.part10 import Part10
-from dicom_assets.deidentification.pixel_cleaning.attributes import Header
 from dicom_assets.deidentification.pixel_cleaning.black import black_samples
 from dicom_assets.deidentification.pixel_cleaning.blanking import blank
 from dicom_assets.deidentification.pixel_cleaning.decoding import (
@@ -30,7 +31,6 @@ from dicom_assets.deidentification.pixel_cleaning.rules import (
     PixelRules,
     UltrasoundRegions,
 )
-from dicom_assets.deidentification.pixel_cleaning.signature import holds, parse_signature
 from dicom_assets.deidentification.pixels import PIXEL_DATA, PIXEL_TAGS
 from dicom_assets.study import QuarantineReason
 
@@ -122,7 +122,7 @@ def plan_pixels(rules: PixelRules, original: DataSet, part10: Part10) -> PixelPl
     if PIXEL_TAGS.isdisjoint(original.elements):
         return PixelPlan(without_pixels=_ELSEWHERE.isdisjoint(original.elements))
     header = Header.of(original, part10)
-    rule = next((rule for rule in rules.rules if holds(parse_signature(rule.when), header)), None)
+    rule = next((rule for rule in rules.rules if holds(parse_condition(rule.when), header)), None)
     if rule is not None and rule.quarantine:
         raise RefusedError(QuarantineReason.PIXEL_RULE, f"rule {rule.name}")
     sop_class_uid = original.value(0x00080016).strip(b" \0").decode("latin-1")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from dicom_assets.deidentification.conditions import ConditionError, parse_condition
 from dicom_assets.deidentification.pixel_cleaning.rules import PixelRule, Rectangle
-from dicom_assets.deidentification.pixel_cleaning.signature import SignatureError, parse_signature
 from dicom_assets.errors import DicomAssetsError
 
 _SIGNATURE = re.compile(r"\{([^}]*)\}")
@@ -40,8 +40,8 @@ def read_ctp_script(script: str) -> tuple[PixelRule, ...]:
 def _rule(script: str, signature: re.Match[str], end: int) -> PixelRule:
     line = _line(script, signature.start())
     try:
-        parse_signature(signature[1])
-    except SignatureError as error:
+        parse_condition(signature[1])
+    except ConditionError as error:
         raise ScriptError(_line(script, signature.start(1)) + error.line - 1, error.problem) from None
     _refuse_strays(script, script[signature.end() : end], signature.end(), regions=True)
     regions = _REGION.finditer(script, signature.end(), end)

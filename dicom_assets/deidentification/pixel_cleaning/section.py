@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import yaml
-from pydicom import uid
 
 from dicom_assets.deidentification.pixel_cleaning.ctp_script import ScriptError, read_ctp_script
 from dicom_assets.deidentification.pixel_cleaning.rules import (
@@ -18,9 +17,9 @@ from dicom_assets.deidentification.pixel_cleaning.rules import (
     Rectangle,
     UltrasoundRegions,
 )
-from dicom_assets.deidentification.pixel_cleaning.signature import SignatureError, parse_signature
 from dicom_assets.deidentification.profile_fields import Fields
-from dicom_assets.deidentification.uids import is_well_formed
+from dicom_assets.deidentification.profile_quarantine import condition_of
+from dicom_assets.deidentification.sop_classes import sop_class_of
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ANY_TEXT = re.compile(r"(?s).*\S.*")
@@ -55,11 +54,7 @@ def pixel_rules(fields: Fields) -> PixelRules:
 
 def _rule(fields: Fields) -> PixelRule:
     name = fields.text("name", _RULE_NAME, "1 to 64 letters, digits, dots, dashes or underscores")
-    when = fields.text("when", _ANY_TEXT, "a condition").strip()
-    try:
-        parse_signature(when)
-    except SignatureError as error:
-        raise fields.error("when", f"{error.problem} (line {error.line} of the condition)") from None
+    when = condition_of(fields)
     rule = PixelRule(
         name,
         when,
@@ -91,7 +86,8 @@ def _detector(fields: Fields) -> DetectorRules | None:
     inner = fields.section("detector")
     if inner is None:
         return None
-    classes = tuple(_sop_class(inner, text, node) for text, node in inner.texts("sop_classes"))
+    named = inner.texts("sop_classes")
+    classes = tuple("*" if text == "*" else sop_class_of(inner, "sop_classes", text, node) for text, node in named)
     if not classes:
         raise inner.error("sop_classes", "must name at least one SOP Class, or * for all")
     rules = DetectorRules(
@@ -102,12 +98,3 @@ def _detector(fields: Fields) -> DetectorRules | None:
     )
     inner.refuse_others()
     return rules
-
-
-def _sop_class(fields: Fields, text: str, node: yaml.Node) -> str:
-    if text == "*" or is_well_formed(text):
-        return text
-    known = getattr(uid, text, None)
-    if not isinstance(known, uid.UID) or known.type != "SOP Class":
-        raise fields.error("sop_classes", "names a SOP Class by neither its UID nor its keyword in PS3.6", node)
-    return str(known)

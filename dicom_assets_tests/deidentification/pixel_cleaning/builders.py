@@ -27,7 +27,7 @@ Pixels = NDArray[Any]
 def profile(section: str) -> Profile:
     """A profile whose section `pixels` is given, without its indentation."""
     body = "".join(f"  {line}\n" for line in section.strip("\n").splitlines())
-    return parse_profile(f"{HEAD}pixels:\n{body}", "p.yaml")
+    return parse_profile(f"{HEAD}quarantine:\n  secondary_capture: false\npixels:\n{body}", "p.yaml")
 
 
 def blanking(*boxes: tuple[int, int, int, int], when: str = "true.") -> Profile:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dicom_assets.deidentification.conditions import parse_condition
 from dicom_assets.deidentification.pixel_cleaning.ctp_script import ScriptError, read_ctp_script
 from dicom_assets.deidentification.pixel_cleaning.rules import PixelRule, Rectangle
-from dicom_assets.deidentification.pixel_cleaning.signature import parse_signature
 
 SCRIPT = """Words before the first section are a comment.
 
@@ -26,7 +26,7 @@ def test_sections_become_rules_in_order() -> None:
     first, second, third = read_ctp_script(SCRIPT)
 
     assert first == PixelRule("ctp-line-4", first.when, (Rectangle(0, 0, 641, 41), Rectangle(10, -20, 31, 41)))
-    assert parse_signature(first.when)
+    assert parse_condition(first.when)
     assert (second.name, second.rectangles) == ("ctp-line-9", ())
     assert third == PixelRule("ctp-line-11", "true.", (Rectangle(1, 2, 4, 5),))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dicom_assets.deidentification.pixel_cleaning.attributes import Header, Step, attribute_path, value_text
+from dicom_assets.deidentification.header import Header, Step, attribute_path, value_text
 from dicom_assets.errors import DicomAssetsError
 
 _PART = r"(?:\[[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}\]|\[?[0-9A-Fa-f]{4},?\[[^\]\"]+\],?[0-9A-Fa-f]{2}\]?|[A-Za-z]\w*)"
@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
-class SignatureError(DicomAssetsError):
+class ConditionError(DicomAssetsError):
     """A condition can't be read; `line` counts from 1 within it."""
 
     def __init__(self, line: int, problem: str) -> None:
@@ -107,11 +107,11 @@ def holds(condition: Condition, header: Header) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def parse_signature(text: str) -> Condition:
+def parse_condition(text: str) -> Condition:
     """Read a condition.
 
     Raises:
-        SignatureError: names line and problem.
+        ConditionError: names line and problem.
     """
     return _Parser(text).whole()
 
@@ -131,7 +131,7 @@ class _Parser:
     def whole(self) -> Condition:
         condition = self._any()
         if self._tokens:
-            raise SignatureError(self._tokens[0].line, "goes on where it should end")
+            raise ConditionError(self._tokens[0].line, "goes on where it should end")
         return condition
 
     def _any(self) -> Condition:
@@ -152,10 +152,10 @@ class _Parser:
         if self._take("("):
             inner = self._any()
             if not self._take(")"):
-                raise SignatureError(self._line(), "lacks a closing parenthesis")
+                raise ConditionError(self._line(), "lacks a closing parenthesis")
             return inner
         if not self._tokens or self._tokens[0].condition is None:
-            raise SignatureError(self._line(), "lacks a test")
+            raise ConditionError(self._line(), "lacks a test")
         condition = self._tokens.pop(0).condition
         assert condition is not None  # noqa: S101 - for mypy, checked above
         return condition
@@ -177,7 +177,7 @@ def _tokens(text: str) -> list[_Token]:
         line = text.count("\n", 0, position) + 1
         match = _TOKEN.match(text, position)
         if match is None:
-            raise SignatureError(line, "has something that is no test, operator or parenthesis")
+            raise ConditionError(line, "has something that is no test, operator or parenthesis")
         position = match.end()
         if match["operator"]:
             found.append(_Token(line, match["operator"], None))
@@ -190,13 +190,13 @@ def _tokens(text: str) -> list[_Token]:
 
 def _test(match: re.Match[str], line: int) -> Test:
     if match["method"] not in METHODS:
-        raise SignatureError(line, f"names no known method: {match['method']}")
+        raise ConditionError(line, f"names no known method: {match['method']}")
     if match["method"] == "matches":
         try:
             re.compile(match["text"])
         except re.error:
-            raise SignatureError(line, "has a regular expression that can't be read") from None
+            raise ConditionError(line, "has a regular expression that can't be read") from None
     try:
         return Test(attribute_path(match["path"]), match["method"], match["text"])
     except ValueError as error:
-        raise SignatureError(line, str(error)) from None
+        raise ConditionError(line, str(error)) from None

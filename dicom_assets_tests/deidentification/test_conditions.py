@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from dicom_assets.deidentification.conditions import METHODS, ConditionError, holds, parse_condition
 from dicom_assets.deidentification.encoded import Element, Reader
+from dicom_assets.deidentification.header import Header
 from dicom_assets.deidentification.part10 import open_part10
-from dicom_assets.deidentification.pixel_cleaning.attributes import Header
-from dicom_assets.deidentification.pixel_cleaning.signature import METHODS, SignatureError, holds, parse_signature
 from dicom_assets_tests.deidentification.builders import a_data_set, as_file
 
 REGION = Dataset()
@@ -83,17 +83,17 @@ def header(transfer_syntax: str = "1.2.840.10008.1.2.1", **attributes: Any) -> H
     ],
 )
 def test_a_condition_means_what_ctp_makes_of_it(condition: str, expected: bool) -> None:
-    assert holds(parse_signature(condition), header()) is expected
+    assert holds(parse_condition(condition), header()) is expected
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2"])
 def test_numbers_are_compared_in_every_encoding(syntax: str) -> None:
-    assert holds(parse_signature('Rows.equals("512") * [0018,6011]::[0018,601A].equals("30")'), header(syntax))
+    assert holds(parse_condition('Rows.equals("512") * [0018,6011]::[0018,601A].equals("30")'), header(syntax))
 
 
 def test_text_is_compared_in_its_character_set() -> None:
     subject = header(SpecificCharacterSet="ISO_IR 192", Manufacturer="Ümläut & Søn")
-    assert holds(parse_signature('Manufacturer.containsIgnoreCase("ümläut")'), subject)
+    assert holds(parse_condition('Manufacturer.containsIgnoreCase("ümläut")'), subject)
 
 
 def test_every_method_of_ctp_is_known() -> None:
@@ -121,8 +121,8 @@ def test_every_method_of_ctp_is_known() -> None:
     ],
 )
 def test_a_mistake_is_named_by_line(condition: str, line: int, problem: str) -> None:
-    with pytest.raises(SignatureError, match=problem) as caught:
-        parse_signature(condition)
+    with pytest.raises(ConditionError, match=problem) as caught:
+        parse_condition(condition)
     assert caught.value.line == line
 
 
@@ -130,4 +130,4 @@ def test_a_broken_number_is_no_number() -> None:
     part10 = open_part10(as_file(a_data_set()))
     data_set, _ = Reader(part10.data, part10.encoding).data_set()
     data_set.put(Element(0x00280010, "US", b"\1"))
-    assert holds(parse_signature('Rows.equals("")'), Header.of(data_set, part10))
+    assert holds(parse_condition('Rows.equals("")'), Header.of(data_set, part10))
