@@ -5,13 +5,26 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from pathlib import Path
+
+import pytest
 
 from dicom_assets.definitions import SETTINGS
 from dicom_assets.defs.config import RunConfig
-from dicom_assets.deidentification.profile_table import profile_table
+from dicom_assets.deidentification.content_table import content_table
+from dicom_assets.deidentification.iod import iod_types
+from dicom_assets.deidentification.options import CODES, COLUMNS, DATE_OPTIONS, SUPPORTED, Option
+from dicom_assets.deidentification.overrides import ACTIONS
+from dicom_assets.deidentification.profile import Profile, load_profile, parse_profile
+from dicom_assets.deidentification.profile_table import profile_table, shipped_profile_names
+from dicom_assets.deidentification.safe_private_table import safe_private_table
+from dicom_assets.deidentification.table import confidentiality_table
+from dicom_assets.errors import ProfileError
+from dicom_assets.study import QuarantineReason
 from dicom_assets_tests.deployment import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
+CONFORMANCE = (REPOSITORY / "docs" / "deidentification.md").read_text()
 
 
 def table_after(heading: str) -> dict[str, str]:
@@ -63,3 +76,100 @@ def test_every_dependency_has_its_reason() -> None:
     for requirement in wanted:
         name = re.split(r"[<>=;\[]", requirement)[0].strip()
         assert name == project["name"] or re.search(rf"\b{re.escape(name)}\b", reasons), f"{name} has no reason"
+
+
+def section(heading: str) -> str:
+    """The text of a chapter of the conformance page, its sections included."""
+    return CONFORMANCE.partition(f"\n{heading}\n")[2].partition("\n" + heading.split(" ")[0] + " ")[0]
+
+
+def block(text: str, language: str) -> str:
+    """The first block of code in a language."""
+    return text.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Profile:
+    """The conformance page's example, beside the white list that it names."""
+    (tmp_path / "white_list.json").write_text(block(section("### Clean Descriptors"), "json"))
+    (tmp_path / "example.yaml").write_text(block(section("## A complete profile"), "yaml"))
+    return load_profile(tmp_path / "example.yaml")
+
+
+def test_the_conformance_page_has_every_option_with_its_code_and_what_is_done() -> None:
+    shown = CONFORMANCE.partition("<!-- options -->\n")[2].partition("<!-- end of options -->")[0]
+
+    rows = [
+        f"| {option} | {CODES[option]} | {'yes' if option in COLUMNS else '-'} | "
+        f"{'yes' if option in SUPPORTED else 'refused'} |\n"
+        for option in Option
+    ]
+    assert shown == "| option | code | table column | done |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def test_every_option_has_a_section_that_names_its_code() -> None:
+    sections = re.findall(r"^### (.*)$", section("## The options"), re.MULTILINE)
+
+    assert sections == list(Option)
+    for option in Option:
+        assert CODES[option] in section(f"### {option}")
+
+
+@pytest.mark.parametrize("option", sorted(set(Option) - SUPPORTED))
+def test_an_option_that_is_said_to_be_refused_is(option: Option) -> None:
+    with pytest.raises(ProfileError):
+        parse_profile(f"name: a\nversion: 1\noptions: [{option}]\n", "a.yaml")
+
+
+def test_the_conformance_page_tells_the_editions_and_sizes_of_the_tables() -> None:
+    head = CONFORMANCE.partition("\n## ")[0]
+
+    editions = {table().edition for table in (confidentiality_table, content_table, safe_private_table)}
+    assert editions == set(re.findall(r"\*\*(\w+)\*\*", head))
+    assert f"({len(confidentiality_table().rows)} rows)" in head
+    assert f"({len(safe_private_table().rows)} elements)" in head
+    assert f"{len(iod_types().roots)} SOP Classes" in CONFORMANCE
+
+
+def test_every_reason_for_quarantine_is_told() -> None:
+    first_cells = re.findall(r"^\| (`.*?) \|", section("## What is kept back"), re.MULTILINE)
+
+    assert re.findall(r"`([a-z-]+)`", " ".join(first_cells)) == list(QuarantineReason)
+
+
+def test_every_action_of_an_override_is_told() -> None:
+    assert all(f"`{action}`" in section("## Overrides") for action in ACTIONS)
+
+
+def test_the_complete_profile_is_one_and_has_every_section(example: Profile) -> None:
+    assert example.options == SUPPORTED - {next(o for o in DATE_OPTIONS if "Full" in o), Option.RETAIN_UIDS}
+    assert example.epoch is not None
+    assert len(example.white_lists) == 4
+    assert example.safe_private
+    assert len(example.pixels.rules) == 2
+    assert [override.action for override in example.overrides] == ["empty", "hash", "replace", "keep"]
+    assert list(example.accepted_risks) == ["keep (0020,4000)"]
+    assert example.quarantine.suspect_models == ("film digitizer",)
+
+
+def test_the_rule_that_keeps_heads_back_is_one() -> None:
+    rules = block(section("### Clean Recognizable Visual Features"), "yaml").replace("\n", "\n  ")
+
+    profile = parse_profile(f"name: a\nversion: 1\noptions: [Clean Pixel Data]\npixels:\n  {rules}\n", "a.yaml")
+
+    assert [(rule.name, rule.quarantine) for rule in profile.pixels.rules] == [("heads", True)]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/deidentification.md", "docs/pixel-cleaning.md"])
+def test_pages_link_to_files_that_exist(page: str) -> None:
+    path = REPOSITORY / page
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_example_environment_names_every_shipped_profile() -> None:
+    example = (REPOSITORY / ".env.example").read_text()
+
+    assert all(name in example for name in shipped_profile_names())
