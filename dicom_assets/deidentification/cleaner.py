@@ -24,6 +24,7 @@ from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Subject
 
 FIRST_DATA_SET_TAG = 0x00040000
+SUBJECT_TAGS = {0x00100010: "PN", 0x00100020: "LO"}
 ANY_UID = 0x0040A124
 """UID: the value of a content item, which may be any UID, a device's that an option keeps for one."""
 TIMEZONE_OFFSET = 0x00080201
@@ -75,9 +76,16 @@ class Cleaner:
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
         cleaned = self.data_set(original, Place())
+        self._name_subject(cleaned)
         # Command and file meta elements belong before a file's data set (PS3.10 7.1), never in it.
         cleaned.elements = {tag: element for tag, element in cleaned.elements.items() if tag >= FIRST_DATA_SET_TAG}
         return cleaned
+
+    def _name_subject(self, cleaned: DataSet) -> None:
+        # Of Type 2 (PS3.3 C.7.1.1), and what a research PACS files a study under: who lacks them gets them.
+        for tag, vr in SUBJECT_TAGS.items():
+            if tag not in cleaned.elements and self._rules.rule(tag, vr).action is Action.SUBJECT:
+                cleaned.put(Element(tag, vr, self.subject_value(), ours=True))
 
     @property
     def rules(self) -> RuleBook:

@@ -48,12 +48,11 @@ def explain_instance(source: BinaryIO, profile: Profile, subject: Subject, uids:
     try:
         part10 = open_part10(source.read())
         original, _ = Reader(part10.data, part10.encoding).data_set()
+        rules = rule_book(profile, original.value(SOP_CLASS_UID).strip(b" \0").decode("latin-1"))
+        cleaned = Cleaner(rules, subject, uids, little=part10.encoding.little).clean(original)
     except (EncodingError, RefusedError) as error:
         raise UnreadableInstanceError(f"not a readable DICOM file: {error}") from None
-    sop_class_uid = original.value(SOP_CLASS_UID).strip(b" \0").decode("latin-1")
-    rules = rule_book(profile, sop_class_uid)
-    cleaner = Cleaner(rules, subject, uids, little=part10.encoding.little)
-    yield from _data_set(original, cleaner.clean(original), rules, Place())
+    yield from _data_set(original, cleaned, rules, Place())
 
 
 def _data_set(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ANNOTATIONS, LAYER = 0x00700001, 0x00700002
 SHUTTER_SHAPE, SHUTTER_OVERLAY_GROUP = 0x00181600, 0x00181623
+OVERLAYS = 0x60
 PIXEL_DATA, PIXEL_BITS_ALLOCATED = 0x7FE00010, 0x00280100
 
 ROWS, COLUMNS, FRAMES, TYPE, SUBTYPE = 0x0010, 0x0011, 0x0015, 0x0040, 0x0045
@@ -95,11 +96,7 @@ class Graphics:
         self._little = little
 
     def clean(self, element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:
-        """What may leave of an element that is about graphics.
-
-        Raises:
-            RefusedError: an overlay lies in the bits of Pixel Data.
-        """
+        """What may leave of an element that is about graphics."""
         tag, group = element.tag, element.tag >> 16
         if tag == ANNOTATIONS:
             if place.dummied:
@@ -118,8 +115,6 @@ class Graphics:
 
     def _overlay(self, element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:
         group, number = element.tag & 0xFFFF0000, element.tag & 0xFFFF
-        if number in {BITS_ALLOCATED, BIT_POSITION}:
-            self._refuse_embedded(original, group)
         if not self._plane_stays(original, group):
             return None
         if number == ACTIVATION_LAYER:
@@ -142,25 +137,6 @@ class Graphics:
         if not frames.isdigit() or len(frames) > 10:
             return False
         return 0 <= len(data.value) - -(-rows * columns * int(frames) // 8) <= 1
-
-    def _refuse_embedded(self, original: DataSet, group: int) -> None:
-        # Without data of its own a plane lies in bits of Pixel Data (retired). The bits stay when its description goes.
-        pixels = original.elements.get(PIXEL_DATA)
-        if pixels is None or original.value(group | OVERLAY_DATA):
-            return
-        allocated, position = (self._unsigned(original, group | number) for number in (BITS_ALLOCATED, BIT_POSITION))
-        if allocated in {0, 1} and not position:
-            return
-        if self._bit_is_used(pixels, self._unsigned(original, PIXEL_BITS_ALLOCATED), position):
-            place = f"{tag_text(group | BIT_POSITION)} an overlay in the bits of {tag_text(PIXEL_DATA)}"
-            raise RefusedError(QuarantineReason.BURNED_IN_ANNOTATION, place)
-
-    def _bit_is_used(self, pixels: Element, allocated: int, position: int) -> bool:
-        if pixels.undefined or pixels.items is not None or allocated not in {8, 16, 32} or position >= allocated:
-            return True  # can't be seen, so it may be
-        width = allocated // 8
-        byte = position // 8 if self._little else width - 1 - position // 8
-        return any(value >> position % 8 & 1 for value in set(bytes(pixels.value)[byte::width]))
 
     def _curve(self, element: Element, original: DataSet, place: Place, cleaner: Cleaner) -> Element | None:
         group, number = element.tag & 0xFFFF0000, element.tag & 0xFFFF
@@ -189,8 +165,41 @@ class Graphics:
         return Element(element.tag, "CS", b"\\".join(kept)) if kept else None
 
     def _unsigned(self, data_set: DataSet, tag: int) -> int:
-        value = data_set.value(tag)
-        return int.from_bytes(value, "little" if self._little else "big") if len(value) == 2 else 0
+        return _unsigned(data_set, tag, little=self._little)
+
+
+def refuse_embedded_overlays(original: DataSet, *, little: bool) -> None:
+    """Let an image pass whose Pixel Data hold no overlay in bits of their own (retired, PS3.3-2004 C.9.2).
+
+    Such a plane has no data of its own. Its description goes, or stays, but the bits would stay whatever is done.
+
+    Raises:
+        RefusedError: there is one, or it can't be seen that there is none.
+    """
+    for group in sorted({tag & 0xFFFF0000 for tag in original.elements if tag >> 24 == OVERLAYS}):
+        pixels = original.elements.get(PIXEL_DATA)
+        if pixels is None or original.value(group | OVERLAY_DATA):
+            continue
+        allocated, position = (_unsigned(original, group | n, little=little) for n in (BITS_ALLOCATED, BIT_POSITION))
+        if allocated in {0, 1} and not position:
+            continue
+        bits = _unsigned(original, PIXEL_BITS_ALLOCATED, little=little)
+        if _bit_is_used(pixels, bits, position, little=little):
+            place = f"{tag_text(group | BIT_POSITION)} an overlay in the bits of {tag_text(PIXEL_DATA)}"
+            raise RefusedError(QuarantineReason.BURNED_IN_ANNOTATION, place)
+
+
+def _bit_is_used(pixels: Element, allocated: int, position: int, *, little: bool) -> bool:
+    if pixels.undefined or pixels.items is not None or allocated not in {8, 16, 32} or position >= allocated:
+        return True  # can't be seen, so it may be
+    width = allocated // 8
+    byte = position // 8 if little else width - 1 - position // 8
+    return any(value >> position % 8 & 1 for value in set(bytes(pixels.value)[byte::width]))
+
+
+def _unsigned(data_set: DataSet, tag: int, *, little: bool) -> int:
+    value = data_set.value(tag)
+    return int.from_bytes(value, "little" if little else "big") if len(value) == 2 else 0
 
 
 def _layer(element: Element, cleaner: Cleaner) -> Element:

@@ -16,6 +16,7 @@ from dicom_assets.deidentification.fast.known import known_identifiers, uids_occ
 from dicom_assets.deidentification.fast.plan import OddError, is_for_the_walk, plan_for
 from dicom_assets.deidentification.fast.spans import WrittenHeader
 from dicom_assets.deidentification.fast.walk import Walk
+from dicom_assets.deidentification.graphics import refuse_embedded_overlays
 from dicom_assets.deidentification.header import Header
 from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
@@ -203,6 +204,7 @@ def _admit(original: DataSet, part10: Part10, order: _Order) -> tuple[str, Pixel
     sop_class_uid = _check(original, part10)
     plan = plan_pixels(order.profile.pixels, original, part10)
     refuse_by_rules(Header.of(original, part10), _quarantine_rules(order.profile, plan), order.allowed_modalities)
+    refuse_embedded_overlays(original, little=part10.encoding.little)
     check_content(original, sop_class_uid)
     return sop_class_uid, plan
 

@@ -23,12 +23,14 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.part10 import IMPLEMENTATION_CLASS_UID
+from dicom_assets.deidentification.profile import parse_profile
 from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import QuarantineReason, Subject
 from dicom_assets_tests.deidentification.builders import (
     PIXELS,
     SECRET,
+    SUBJECT,
     an_image,
     an_instance,
     as_file,
@@ -325,3 +327,14 @@ def test_a_reference_that_is_no_uid_by_any_stretch_is_quarantined(value: str) ->
     assert isinstance(outcome, Quarantined)
     assert outcome.reason is QuarantineReason.MALFORMED
     assert written == b""
+
+
+@pytest.mark.parametrize("missing", [("PatientID",), ("PatientName",), ("PatientID", "PatientName")])
+def test_an_instance_that_names_no_patient_gets_the_subject(missing: tuple[str, ...]) -> None:
+    ds = deidentified(an_instance(**dict.fromkeys(missing)))
+    assert (ds.PatientID, ds.PatientName) == (SUBJECT.patient_id, SUBJECT.patient_id)
+
+
+def test_an_override_may_leave_the_patient_out() -> None:
+    text = "name: mine\nversion: '1'\noverrides:\n  - {attribute: PatientName, action: remove}\n"
+    assert "PatientName" not in deidentified(an_instance(), profile=parse_profile(text, "p.yaml"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 
-from dicom_assets.deidentification.cleaner import Cleaner, Place
+from dicom_assets.deidentification.cleaner import SUBJECT_TAGS, Cleaner, Place
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -75,6 +75,8 @@ class Walk:
         output.pass_method_places(NO_TAG, len(output.written))
         if self._written_before_pixels not in {None, (len(output.written), len(output.gaps))}:
             raise OddError("something after the pixels")
+        if not SUBJECT_TAGS.keys() <= positions.keys():
+            raise OddError("nothing that names a patient")
         elements = ElementsOnDemand(self._data, self._encoding, positions)
         elements.update(self._read)
         self.original = DataSet(elements)
