@@ -12,6 +12,7 @@ from dicom_assets.deidentification.beyond_table import (
     CONTENT_TEXTS,
     GRAPHICS,
     GRAPHICS_TEXTS,
+    IDENTIFYING,
     PRESENTATION_STATES,
     STATE_TEXTS,
 )
@@ -367,6 +368,8 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action
     vr = known_vr(tag)
     if not vr:
         return Rule(Action.REMOVE, "not in the dictionary")
+    if tag in IDENTIFYING:
+        return Rule(Action.REMOVE, f"{UNLISTED} identifier")
     if vr == "SQ" or encoded_vr == "SQ":
         same = vr == "SQ" and encoded_vr in {"", "SQ"}
         return Rule(Action.KEEP, RECURSE) if same else Rule(Action.REMOVE, "wrong VR")
