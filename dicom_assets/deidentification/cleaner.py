@@ -128,7 +128,7 @@ class Cleaner:
             case Action.KEEP:
                 if element.items is not None:
                     return self._sequence(element, rule, original, place)
-                return self._keep(element, accepted=rule.name == "override")
+                return self._keep(element, accepted=rule.accepted)
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:

@@ -191,7 +191,7 @@ class Plan:
         if element.items is not None:
             return self._of_sequence(element, action, cleaner)
         told_in_outcome = self.top and tag in OUTCOME_UIDS and action is not Action.UID
-        answered_for = action is Action.KEEP and rule.name == "override"
+        answered_for = action is Action.KEEP and rule.accepted
         if told_in_outcome or answered_for or element.vr == "UN":
             return SLOW, b"", False
         by_value = action in _BY_VALUE or (action is Action.KEEP and rule.option is not None) or tag == ANY_UID
