@@ -1,4 +1,4 @@
-"""Attributes that the text of PS3.15 E.3.3 and E.3.4 reaches and Table E.1-1 does not list."""
+"""Attributes that Table E.1-1 does not list: what E.3.3 and E.3.4 of PS3.15 reach, and what identifies all the same."""
 
 from __future__ import annotations
 
@@ -46,3 +46,24 @@ STATE_TEXTS: dict[int, Action] = {
     0x00700081: Action.EMPTY,  # Content Description
 }
 """Texts that whoever drew a presentation state gave it."""
+
+IDENTIFYING = frozenset(
+    {
+        0x00100033,  # Patient's Birth Date in Alternative Calendar: the birth date, in a form that no search knows
+        0x00100034,  # Patient's Death Date in Alternative Calendar
+        0x00102295,  # Breed Registration Number
+        0x00140100,  # Component Welder IDs
+        0x00181803,  # NTP Source Address
+        0x00401006,  # Placer Order Number / Procedure; the table lists what came after it, (0040,2016)
+        0x00401007,  # Filler Order Number / Procedure
+        0x00402006,  # Placer Order Number / Imaging Service Request (Retired)
+        0x00402007,  # Filler Order Number / Imaging Service Request (Retired)
+        0x00440011,  # Substance Administration Notes
+        0x00720008,  # Hanging Protocol Creator
+        0x0074100C,  # Contact Display Name
+        0x21000160,  # Owner ID, of a print job
+        0x4010101A,  # Boarding Pass ID
+        0x40101051,  # Itinerary ID
+    }
+)
+"""Names, numbers and dates of persons in VRs that also hold harmless things. They go, whatever `unlisted` says."""

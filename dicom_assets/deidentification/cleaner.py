@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.content_rules import date_stays
 from dicom_assets.deidentification.dates import DATE_VRS, shift
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, is_coded
@@ -136,7 +137,7 @@ class Cleaner:
             case Action.KEEP:
                 if element.items is not None:
                     return self._sequence(element, rule, original, place)
-                return self._keep(element, accepted=rule.name == "override")
+                return self._keep(element, accepted=rule.accepted)
             case Action.EMPTY:
                 return self._empty(element)
             case Action.DUMMY:
@@ -189,7 +190,8 @@ class Cleaner:
 
     def _retain(self, rule: Rule, element: Element, original: DataSet, place: Place) -> Element | None:
         """What an option or an override lets through of a value, else what happens otherwise."""
-        retained = None if element.items is not None else self._retained(rule, element, place)
+        stays = element.items is None and date_stays(element.tag, original, self._rules.profile)
+        retained = self._retained(rule, element, place) if stays else None
         return retained or self._carry_out(rule.otherwise, Rule(rule.otherwise, rule.name), element, original, place)
 
     def _retained(self, rule: Rule, element: Element, place: Place) -> Element | None:

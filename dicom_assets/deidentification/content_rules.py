@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.action import Action, ActionCode
-from dicom_assets.deidentification.codes import Concept
+from dicom_assets.deidentification.codes import Concept, concept_of
 from dicom_assets.deidentification.content_table import ContentRow, content_table
+from dicom_assets.deidentification.encoded import DataSet
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.rules import Rule
 from dicom_assets.errors import ConfigurationError
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
 DATES = frozenset({"DATE", "TIME", "DATETIME"})
 COORDINATES = frozenset({"SCOORD", "SCOORD3D", "TCOORD"})
+CONCEPT_NAME, VALUE_TYPE = 0x0040A043, 0x0040A040
+CONTENT_DATES = {0x0040A120: "DATETIME", 0x0040A121: "DATE"}
+"""The attributes that hold a content item's date, and its value type."""
 NO_VALUE = ""
 """The value type of an annotation that is a concept name and nothing else."""
 
-BIRTH_DATES = frozenset({("184099003", "sct"), ("F-03F56", "srt"), ("21112-8", "ln")})
+BIRTH_DATES = frozenset({("121031", "dcm"), ("184099003", "sct"), ("F-03F56", "srt"), ("21112-8", "ln")})
 AGES = frozenset(
     {
         ("121033", "dcm"),
@@ -53,6 +57,18 @@ def content_rule(code: str, scheme: str, value_type: str, profile: Profile) -> R
         basic = _basic_action(next(iter(rows.values())), value_type)
         return Rule(basic, "E.3.4-1 of another value type")
     return _by_value_type(Concept(code, scheme), value_type, profile)
+
+
+def date_stays(tag: int, item: DataSet, profile: Profile) -> bool:
+    """Whether an option about dates may reach an attribute of `item`: not a birth date that an item of content tells.
+
+    So it is without Clean Structured Content, too. What has neither concept name nor value type is no content item.
+    """
+    name = item.elements.get(CONCEPT_NAME)
+    if tag not in CONTENT_DATES or (name is None and VALUE_TYPE not in item.elements):
+        return True
+    concept = concept_of(name.items if name is not None else None)
+    return content_rule(concept.code, concept.scheme, CONTENT_DATES[tag], profile).action is Action.SHIFT
 
 
 def _by_options(row: ContentRow, profile: Profile) -> Rule:

@@ -16,7 +16,6 @@ from functools import lru_cache
 
 DATE_VRS = frozenset({"DA", "DT", "TM"})
 
-_PADDING = re.compile(rb"[ \0]*\Z")
 _CLOCK = rb"(?:[01]\d|2[0-3])"
 _SIXTY = rb"[0-5]\d"
 _SECONDS = rb"(?:[0-5]\d|60)(?:\.\d{1,6})?"
@@ -65,7 +64,7 @@ def first_days(vr: str, value: bytes) -> list[date]:
 
 
 def _shift_part(vr: str, part: bytes, days: int) -> bytes | None:
-    bare = _PADDING.sub(b"", part)
+    bare = part.rstrip(b" \0")
     padding = part[len(bare) :]
     if not bare:
         return part

@@ -22,11 +22,12 @@ from dicom_assets.deidentification.method import write_method
 from dicom_assets.deidentification.outcome import Deidentified, Quarantined, RefusedError
 from dicom_assets.deidentification.part10 import Part10, deflate, file_head, open_part10
 from dicom_assets.deidentification.pixel_cleaning.cleaning import PixelPlan, clean_pixels, plan_pixels
-from dicom_assets.deidentification.pixels import PIXEL_TAGS, check_content, check_pixels
+from dicom_assets.deidentification.pixels import PIXEL_DATA, PIXEL_TAGS, check_content, check_pixels
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.quarantine import MODALITY, QuarantineRules, refuse_by_rules
 from dicom_assets.deidentification.residual import Identifier, ResidualScan, collect_identifiers
 from dicom_assets.deidentification.rules import rule_book
+from dicom_assets.deidentification.stream_texts import StreamTexts
 from dicom_assets.deidentification.text import codecs_within, text_of
 from dicom_assets.deidentification.uids import is_well_formed
 from dicom_assets.deidentification.writer import UnwritableError, Writer
@@ -180,6 +181,10 @@ def _deidentify_fast(content: bytes, order: _Order) -> _Written:
     header = walk.header(order.profile)
     if known.occur(WrittenHeader(header, part10.encoding)) or uids_occur(cleaner.originals | cleaner.mentioned, header):
         raise OddError("what may be a residual identifier")
+    if part10.encapsulated and PIXEL_DATA in walk.original.elements:
+        texts = StreamTexts(walk.original.elements[PIXEL_DATA], part10.transfer_syntax)
+        if known.occur(texts) or uids_occur(cleaner.originals | cleaner.mentioned, texts.buffer):
+            raise OddError("what may be a residual identifier in compressed frames")
     outcome = _outcome(walk.original, walk.cleaned_uids(), part10, sop_class_uid)
     head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)
     order.uids.seen.update(uids.seen)
@@ -250,7 +255,8 @@ def _write(cleaned: DataSet, part10: Part10, outcome: Deidentified, scan: Residu
     pixels = next((cleaned.elements.pop(tag) for tag in PIXEL_TAGS if tag in cleaned.elements), None)
     header = Writer(part10.encoding, signed=signed)
     header.data_set(cleaned)
-    hit = scan.find(header)
+    texts = StreamTexts(pixels, part10.transfer_syntax) if pixels is not None and pixels.undefined else None
+    hit = scan.find(header) or (scan.find(texts) if texts is not None else None)
     if hit is not None:
         raise RefusedError(Reason.RESIDUAL_IDENTIFIER, hit)
     head = file_head(part10.transfer_syntax, outcome.sop_class_uid, outcome.sop_instance_uid)

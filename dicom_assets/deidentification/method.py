@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dicom_assets.deidentification.action import Action
+from dicom_assets.deidentification.dates import DATE_VRS
+from dicom_assets.deidentification.dictionary import known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.options import CODES, Option
 from dicom_assets.deidentification.profile import ENGINE_VERSION, Profile
@@ -67,6 +69,8 @@ def _longitudinal(profile: Profile, original: DataSet) -> str:
         now = "MODIFIED"
     elif Option.RETAIN_FULL_DATES in profile.options:
         now = "UNMODIFIED"
+    if any(o.action is Action.KEEP and known_vr(o.tag) in DATE_VRS for o in profile.overrides):
+        now = "UNMODIFIED"  # a single date as it was tells by how much the others were moved
     before = original.value(LONGITUDINAL).strip(b" \0").decode("latin-1")
     return max(now, before if before in _LEAST_TO_MOST_CHANGED else now, key=_LEAST_TO_MOST_CHANGED.index)
 

@@ -11,9 +11,9 @@ _OVER_89: dict[bytes, int] = {b"D": 90 * 365, b"W": 90 * 365 // 7, b"M": 90 * 12
 """From how many days, weeks, months and years on a person counts as over 89; rounded down."""
 
 _FORMS: dict[str, re.Pattern[bytes]] = {
-    "DS": re.compile(rb" *(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?)? *"),
-    "IS": re.compile(rb" *(?:[+-]?\d+)? *"),
-    "UI": re.compile(rb" *[0-9.]{0,64} *"),
+    "DS": re.compile(rb" *+(?:[+-]?(?:\d++\.?\d*+|\.\d++)(?:[Ee][+-]?\d++)?)? *+"),
+    "IS": re.compile(rb" *+(?:[+-]?\d++)? *+"),
+    "UI": re.compile(rb" *+[0-9.]{0,64} *+"),
     "US": re.compile(rb"(?s)(?:..)?"),
 }
 _NEVER = frozenset({"SQ", "DA", "DT", "TM", "AS", "AE", "PN"})

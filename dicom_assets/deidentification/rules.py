@@ -12,6 +12,7 @@ from dicom_assets.deidentification.beyond_table import (
     CONTENT_TEXTS,
     GRAPHICS,
     GRAPHICS_TEXTS,
+    IDENTIFYING,
     PRESENTATION_STATES,
     STATE_TEXTS,
 )
@@ -140,7 +141,8 @@ class Rule:
     """What is done with an attribute and the name of the reason: a table's code, or a rule of this module.
 
     `otherwise` is what happens to a value that `action` can't be carried out on: a date in no form of a date, a text
-    in no white list. `argument` is the value an override gives.
+    in no white list. `argument` is the value an override gives; `accepted` tells that a person answers for what is
+    kept.
     """
 
     action: Action
@@ -148,6 +150,7 @@ class Rule:
     otherwise: Action = Action.REMOVE
     argument: str = ""
     option: Option | None = None
+    accepted: bool = False
 
 
 def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:
@@ -294,7 +297,7 @@ class RuleBook:
         # What the override can't be carried out on is not kept: the person expected it to be changed.
         without = self._by_table(override.tag, encoded_vr, override.path)
         otherwise = next((a for a in (without.action, without.otherwise) if a in _FINAL), Action.REMOVE)
-        return Rule(override.action, "override", otherwise, override.argument)
+        return Rule(override.action, "override", otherwise, override.argument, accepted=override.accepted_risk != "")
 
 
 def _private_dates(options: frozenset[Option]) -> Rule:
@@ -367,6 +370,8 @@ def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action
     vr = known_vr(tag)
     if not vr:
         return Rule(Action.REMOVE, "not in the dictionary")
+    if tag in IDENTIFYING:
+        return Rule(Action.REMOVE, f"{UNLISTED} identifier")
     if vr == "SQ" or encoded_vr == "SQ":
         same = vr == "SQ" and encoded_vr in {"", "SQ"}
         return Rule(Action.KEEP, RECURSE) if same else Rule(Action.REMOVE, "wrong VR")

@@ -48,8 +48,9 @@ VALUE_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "U
 """The length of one value in the VRs that write several without anything between them."""
 
 
-_NUMBER = rb"[ \0]*(?:[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)?[ \0]*"
-NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
+# Nothing is tried twice (`*+`): values may be megabytes long, and what is no number must not take hours to refuse.
+_NUMBER = rb"[ \0]*+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)?[ \0]*+"
+NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*+")
 
 
 def has_form_of(vr: str, value: bytes | memoryview) -> bool:

@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.profile import Profile, parse_profile
 from dicom_assets.errors import ProfileError
-from dicom_assets_tests.deidentification.builders import BASIC, an_instance, deidentified, deidentified_bytes
+from dicom_assets.study import QuarantineReason
+from dicom_assets_tests.deidentification.builders import BASIC, an_instance, deidentified, deidentified_bytes, reason
 
 HEAD = "name: mine\nversion: '1'\noverrides:\n"
 RISK = "    i_accept_the_risk: the ethics board allows it\n"
@@ -62,6 +63,24 @@ def test_an_override_holds_at_its_place(attribute: str, outside: str | None, ins
 def test_what_a_person_answers_for_passes_the_residual_scan() -> None:
     kept = profile("AccessionNumber", "keep", RISK)
     assert deidentified(an_instance(AccessionNumber="ACC-77123"), profile=kept).AccessionNumber == "ACC-77123"
+
+
+def test_what_nobody_answers_for_does_not_pass_the_residual_scan() -> None:
+    kept = profile("ConvolutionKernel", "keep")
+    file = an_instance(ConvolutionKernel="Zweistein")
+    assert reason(file, profile=kept) is QuarantineReason.RESIDUAL_IDENTIFIER
+    assert deidentified(an_instance(ConvolutionKernel="B30f"), profile=kept).ConvolutionKernel == "B30f"
+
+
+@pytest.mark.parametrize(
+    ("options", "attribute"),
+    [("", "StudyDate"), ("Retain Longitudinal Temporal Information with Modified Dates", "StudyTime")],
+)
+def test_a_date_that_is_kept_is_not_called_removed_or_modified(options: str, attribute: str) -> None:
+    kept = f"    action: keep\n{RISK}"
+    text = f"name: mine\nversion: '1'\noptions: [{options}]\noverrides:\n  - attribute: {attribute}\n{kept}"
+    ds = deidentified(an_instance(StudyDate="20240301", StudyTime="1015"), profile=parse_profile(text, "p.yaml"))
+    assert ds.LongitudinalTemporalInformationModified == "UNMODIFIED"
 
 
 def test_an_accepted_risk_is_not_called_the_basic_profile() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dicom_assets.deidentification.fast.plan import OddError
-from dicom_assets.deidentification.fast.spans import WrittenHeader
-from dicom_assets.deidentification.residual import Identifier, Noted, ResidualScan, identifiers_of
+from dicom_assets.deidentification.residual import Identifier, Noted, ResidualScan, Written, identifiers_of
 from dicom_assets.deidentification.text import codecs_for
 
 _UID_LETTERS = frozenset("0123456789.")
@@ -22,7 +21,7 @@ class KnownIdentifiers:
         found |= {Identifier(text.strip(), "given identifier") for text in given if text.strip()}
         self._scan = ResidualScan(found, (codec for charset in charsets for codec in codecs_for(charset)))
 
-    def occur(self, header: WrittenHeader) -> bool:
+    def occur(self, header: Written) -> bool:
         """Whether one of them is in what is to be written; in what we wrote ourselves, too, which is no harm."""
         return self._scan.occurs(header.buffer) and self._scan.find(header) is not None
 

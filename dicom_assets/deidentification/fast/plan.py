@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.cleaner import ANY_UID, FIRST_DATA_SET_TAG, Cleaner, Place
+from dicom_assets.deidentification.content_rules import CONTENT_DATES
 from dicom_assets.deidentification.dictionary import concrete_vr, is_private, known_vr
 from dicom_assets.deidentification.encoded import (
     EXPLICIT_LITTLE,
@@ -191,8 +192,8 @@ class Plan:
         if element.items is not None:
             return self._of_sequence(element, action, cleaner)
         told_in_outcome = self.top and tag in OUTCOME_UIDS and action is not Action.UID
-        answered_for = action is Action.KEEP and rule.name == "override"
-        if told_in_outcome or answered_for or element.vr == "UN":
+        answered_for = action is Action.KEEP and rule.accepted
+        if told_in_outcome or answered_for or element.vr == "UN" or (tag in CONTENT_DATES and action is Action.SHIFT):
             return SLOW, b"", False
         by_value = action in _BY_VALUE or (action is Action.KEEP and rule.option is not None) or tag == ANY_UID
         if by_value or (self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS)):
