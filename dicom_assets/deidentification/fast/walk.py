@@ -18,9 +18,19 @@ from dicom_assets.deidentification.encoded import (
     Reader,
 )
 from dicom_assets.deidentification.fast import plan as steps
+from dicom_assets.deidentification.fast.blocks import BlockPlan, end_of_creators, plan_for_blocks
+from dicom_assets.deidentification.fast.memory import LONGEST
 from dicom_assets.deidentification.fast.original import ElementsOnDemand
 from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Output, encode, encoded_method
-from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Level, end_of_fragments, long_at
+from dicom_assets.deidentification.fast.places import (
+    ITEM,
+    SEQUENCE_END,
+    At,
+    Level,
+    end_of_fragments,
+    long_at,
+    may_hold_codes,
+)
 from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in, noted_in_element
@@ -57,6 +67,8 @@ class Walk:
         self._written_before_pixels: tuple[int, int] | None = None
         self._uids: dict[int, bytes] = {}
         self._items_read: dict[int, DataSet] = {}
+        self._private_positions: dict[int, int] = {}
+        self._results = plan.memory.of(cleaner.subject)
 
     def run(self) -> None:
         """Walk to the end.
@@ -75,6 +87,7 @@ class Walk:
         output.pass_method_places(NO_TAG, len(output.written))
         if self._written_before_pixels not in {None, (len(output.written), len(output.gaps))}:
             raise OddError("something after the pixels")
+        positions |= self._private_positions
         elements = ElementsOnDemand(self._data, self._encoding, positions)
         elements.update(self._read)
         self.original = DataSet(elements)
@@ -163,13 +176,29 @@ class Walk:
         return at.stop if _are_well_formed(self._data[at.start : at.stop]) else self._value(step, at)
 
     def _value(self, step: Step, at: At) -> int:
-        # The cleaner does it, who for this action looks at nothing but the value.
         self._note(step, at)
-        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
-        element = Element(step.tag, vr, self._data[at.start : at.stop])
-        kept = self._cleaner.element(element, DataSet(), at.plan.place_in(self.charset))
-        self._output.replace(at.position, at.stop, encode(kept, self._encoding) if kept is not None else b"")
+        written = self._written_for(step, at)
+        if written != self._data[at.position : at.stop]:
+            self._output.replace(at.position, at.stop, written)
         return at.stop
+
+    def _written_for(self, step: Step, at: At) -> bytes:
+        # The cleaner does it, who for this action looks at the value, and at creators if it is private.
+        plan, header = at.plan, at.start - at.position
+        encoded = self._data[at.position : at.stop]
+        written = self._results.get((plan, self.charset, encoded))
+        if written is None:
+            asked = self._cleaner.asked
+            vr = "" if plan.implicit else encoded[4:6].decode("ascii")
+            element = Element(step.tag, vr, encoded[header:])
+            kept = self._cleaner.element(element, plan.creators, plan.place_in(self.charset))
+            written = encode(kept, self._encoding) if kept is not None else b""
+            self._remember(at, encoded, written, asked)
+        return written
+
+    def _remember(self, at: At, encoded: bytes, written: bytes, asked: int) -> None:
+        if self._cleaner.asked == asked and len(encoded) <= LONGEST:
+            at.plan.memory.keep(self._cleaner.subject, (at.plan, self.charset, encoded), written)
 
     def _character_set(self, step: Step, at: At) -> int:
         self._noted_character_set(step, at)
@@ -271,7 +300,48 @@ class Walk:
         return stop
 
     def _group(self, _: Step, at: At) -> int:
-        # Which private elements are safe depends on who reserved their block, so a group is cleaned as a whole.
+        # Which private elements are safe depends on who reserved their block. Where that does not tell enough, the
+        # cleaner gets the group as a whole.
+        reserved = end_of_creators(self._data, at.position, at.level.end, implicit=at.plan.implicit)
+        if reserved is not None:
+            plan = plan_for_blocks(at.plan, self._data[at.position : reserved], self._cleaner)
+            stop = self._blocks(at, reserved, plan) if plan is not None else None
+            if stop is not None:
+                return stop
+        return self._whole_group(at)
+
+    def _blocks(self, at: At, position: int, plan: BlockPlan) -> int | None:
+        data, end, output, previous = self._data, at.level.end, self._output, -1
+        group, kept, blocks = data[at.position : at.position + 2], bytearray(), set()
+        positions: dict[int, int] = {}
+        output.flush(at.position)
+        while position < end and data[position : position + 2] == group:
+            key = data[position : position + 8]
+            step = plan.steps.get(key) or plan.learn(key, self._cleaner)
+            stop = position + step.size if step.size else position + 12 + long_at(data, position + 8)[0]
+            whole = step.kind == steps.PRIVATE or (stop <= end and not (stop - position) & 1)
+            if step.kind == steps.SLOW or step.tag <= previous or not whole:
+                output.run = at.position
+                return None
+            previous = step.tag
+            positions[previous] = position
+            if step.kind == steps.PRIVATE:
+                output.run = position
+                stop = self._private(step, At(position, position + step.header, stop, at.level, plan))
+            elif step.kind == steps.VALUE:
+                written = self._written_for(step, At(position, position + step.header, stop, at.level, plan))
+                if written:
+                    kept += written
+                    blocks.add(previous >> 8 & 0xFF)
+            position = stop
+        output.written += plan.reserved(blocks) + kept
+        output.run = position
+        if at.plan.top:
+            self._read.update(plan.creators.elements)
+            self._private_positions.update(positions)
+        return position
+
+    def _whole_group(self, at: At) -> int:
         group, stop = self._reader.group(at.position, at.level.end, at.level.depth)
         if any(tag >> 16 != next(iter(group.elements)) >> 16 for tag in group.elements):
             raise OddError("elements out of order")
@@ -285,9 +355,10 @@ class Walk:
             self._read.update(group.elements)
         return stop
 
-    def _note_charsets(self, data_set: DataSet) -> None:
-        met = (bytes(e.value) for e in data_set.walk() if e.tag == SPECIFIC_CHARACTER_SET and e.items is None)
+    def _note_charsets(self, data_set: DataSet) -> bool:
+        met = [bytes(e.value) for e in data_set.walk() if e.tag == SPECIFIC_CHARACTER_SET and e.items is None]
         self.charsets.update(dict.fromkeys(met))
+        return bool(met)
 
     def _refuse_mixed(self, data_set: DataSet) -> None:
         if not self._plan.implicit and any(not element.vr for element in data_set.walk()):
@@ -309,6 +380,31 @@ class Walk:
             item = self._reader.item(level.start, level.end, level.depth, delimited=level.delimited)
             self._items_read[level.start] = item
         self._output.written += self._cleaned(item.elements[step.tag], item, plan.place_in(self.charset))
+        return stop
+
+    def _described(self, step: Step, at: At) -> int:
+        # Only codes may go for what they say; other items are cleaned element by element.
+        return self._alone(step, at) if may_hold_codes(self._data, at) else self._sequence(step, at)
+
+    def _alone(self, _: Step, at: At) -> int:
+        # A sequence that is cleaned without a look at what is around it.
+        level, expected = at.level, at.stop
+        if at.undefined:
+            # The first delimiter is where it ends unless sequences in it have delimiters, too.
+            expected = self._data.find(SEQUENCE_END + bytes(4), at.start, at.start + LONGEST) + 8
+        encoded = self._data[at.position : expected] if expected <= level.end else b""
+        written, stop = self._results.get((at.plan, self.charset, encoded)), expected
+        if written is None:
+            asked = self._cleaner.asked
+            element, stop = self._reader.element(at.position, level.end, level.depth)
+            self._refuse_mixed(DataSet({0: element}))
+            noted = list(noted_in_element(element, self.charset))
+            self.noted += noted
+            told = self._note_charsets(DataSet({0: element}))
+            written = self._cleaned(element, DataSet(), at.plan.place_in(self.charset))
+            if stop == expected and not noted and not told:
+                self._remember(at, encoded, written, asked)
+        self._output.replace(at.position, stop, written)
         return stop
 
     def _cleaned(self, element: Element, original: DataSet, place: Place) -> bytes:
@@ -333,6 +429,8 @@ _HANDLERS = {
     steps.GROUP: Walk._group,
     steps.PIXELS: Walk._pixel_element,
     steps.SLOW: Walk._slow,
+    steps.ALONE: Walk._alone,
+    steps.DESCRIBED: Walk._described,
     steps.NOTED: Walk._note,
     steps.NOTED_CHARSET: Walk._noted_character_set,
     steps.NOTED_PRIVATE: Walk._noted_private,
