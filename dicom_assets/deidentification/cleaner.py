@@ -73,6 +73,8 @@ class Cleaner:
         self.originals: set[str] = set()
         self.mentioned: set[str] = set()
         self.kept: set[str] = set()
+        self.asked = 0
+        """How often what was done depended on a UID or a hash: while it stays, the same bytes become the same again."""
 
     def clean(self, original: DataSet) -> DataSet:
         """What may leave of a data set."""
@@ -87,6 +89,11 @@ class Cleaner:
         for tag, vr in SUBJECT_TAGS.items():
             if tag not in cleaned.elements and self._rules.rule(tag, vr).action is Action.SUBJECT:
                 cleaned.put(Element(tag, vr, self.subject_value(), ours=True))
+
+    @property
+    def subject(self) -> Subject:
+        """Who stands for the patient."""
+        return self._subject
 
     @property
     def rules(self) -> RuleBook:
@@ -172,16 +179,22 @@ class Cleaner:
 
     def layer_name(self, name: str) -> str:
         """What a graphic layer of this name is called."""
-        return self._uids.hash_text(name)
+        return self._hash_text(name)
 
     def replace_uid(self, uid: str) -> str:
         """The replacement of a UID, which is remembered as an original."""
         self.originals.add(uid)
+        self.asked += 1
         return self._uids(uid)
 
     def _replace_mentioned(self, uid: str) -> str:
         self.mentioned.add(uid)
+        self.asked += 1
         return self._uids(uid)
+
+    def _hash_text(self, text: str) -> str:
+        self.asked += 1
+        return self._uids.hash_text(text)
 
     @property
     def unwanted(self) -> set[str]:
@@ -199,10 +212,12 @@ class Cleaner:
         if rule.action is Action.KEEP:
             if not has_form(vr, value):
                 return None
-            self.kept.update(split_uids(value) if vr == "UI" else ())
+            if vr == "UI":
+                self.kept.update(split_uids(value))
+                self.asked += 1
             return element
         if rule.action is Action.HASH:
-            hashed = hash_value(vr, decode(value, codecs_for(place.charset)), self._uids.hash_text)
+            hashed = hash_value(vr, decode(value, codecs_for(place.charset)), self._hash_text)
             return None if hashed is None else self._ours(element, hashed)
         if rule.action is Action.AGE:
             age = told_age(value)

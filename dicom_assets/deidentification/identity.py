@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from dicom_assets.deidentification.encoded import DataSet, EncodingError, Reader
 from dicom_assets.deidentification.epoch import earliest_date
+from dicom_assets.deidentification.fast.header import plain_header
 from dicom_assets.deidentification.outcome import InstanceIdentity, RefusedError, UnreadableInstanceError
 from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.pixels import FIRST_PIXEL_TAG
@@ -50,6 +51,9 @@ def _read_header(source: BinaryIO) -> DataSet:
     while True:
         chunk = source.read(wanted - len(content))
         content += chunk
+        plain = plain_header(content, FIRST_PIXEL_TAG)
+        if plain is not None:
+            return plain
         try:
             part10 = open_part10(content)
             header, stop = Reader(part10.data, part10.encoding).data_set(stop=FIRST_PIXEL_TAG)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.cleaner import ANY_UID, FIRST_DATA_SET_TAG, Cleaner, Place
@@ -21,6 +20,7 @@ from dicom_assets.deidentification.encoded import (
     Element,
     is_listed_sequence,
 )
+from dicom_assets.deidentification.fast.memory import Memory
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.pixels import PIXEL_TAGS
 from dicom_assets.deidentification.profile import Profile
@@ -31,12 +31,15 @@ from dicom_assets.deidentification.values import STRUCTURAL_TAGS, VALUE_BYTES
 from dicom_assets.deidentification.writer import Writer
 from dicom_assets.errors import DicomAssetsError
 
+if TYPE_CHECKING:
+    from dicom_assets.deidentification.fast.blocks import BlockPlan
+
 COPY, NUMBER, REPLACE = range(3)
 """What the walk does without a further look: leave the bytes, leave them if they are a number, write others."""
 HANDLED = 3
 NOTED_REPLACE, UID, CLASS_UID, CHARSET, SUBJECT, VALUE = range(HANDLED, 9)
 SEQUENCE, DUMMIED, GONE, PRIVATE, GROUP, PIXELS, SLOW = range(9, 16)
-NOTED, NOTED_CHARSET, NOTED_PRIVATE, END = range(16, 20)
+NOTED, NOTED_CHARSET, NOTED_PRIVATE, END, ALONE, DESCRIBED = range(16, 22)
 
 OUTCOME_UIDS = frozenset({0x00080018, 0x0020000D, 0x0020000E})
 """What is written for them becomes part of the outcome."""
@@ -63,11 +66,13 @@ _KNOWN_ACTIONS = frozenset(
     | {Action.GRAPHICS}
 )
 _BY_VALUE = frozenset({Action.SHIFT, Action.AGE, Action.HASH, Action.CLEAN})
+_BY_NEIGHBOURS = frozenset({Action.GRAPHICS, Action.PRIVATE})
+"""Actions that look at other elements of the data set."""
 _MOST_STEPS = 1 << 13
 _VRS = {vr.encode("ascii"): vr for vr in LONG_VRS | SHORT_VRS}
 
 
-_Doing = tuple[int, bytes, bool]
+Doing = tuple[int, bytes, bool]
 """Kind, prefix and width of a step."""
 
 
@@ -102,9 +107,12 @@ class Plan:
         self.place = place
         self.implicit = implicit
         self.top = not place.path and rules is not None
-        self._rules = rules
+        self.rules = rules
+        self.learned = learned if learned is not None else Counter()
+        self.memory = Memory()
+        self.creators = DataSet()
+        self.blocks: dict[bytes, BlockPlan] = {}
         self._inside: dict[tuple[int, bool], Plan] = {}
-        self._learned = learned if learned is not None else Counter()
 
     @property
     def removed(self) -> Plan:
@@ -113,24 +121,27 @@ class Plan:
 
     def inside(self, tag: int, *, dummied: bool = False) -> Plan:
         """The plan for the items of a sequence."""
-        if self._rules is None:
+        if self.rules is None:
             return self
         found = self._inside.get((tag, dummied))
         if found is None:
             place = self.place.inside(tag, dummied=dummied)
-            found = self._inside[tag, dummied] = Plan(self._rules, place, implicit=self.implicit, learned=self._learned)
+            found = self._inside[tag, dummied] = Plan(self.rules, place, implicit=self.implicit, learned=self.learned)
+            found.memory = self.memory
         return found
 
     def place_in(self, charset: bytes) -> Place:
         """The place, in a data set for which this value of (0008,0005) is in force."""
-        return replace(self.place, charset=charset)
+        return Place(self.place.path, self.place.dummied, charset)
 
     def trim(self) -> None:
         """Forget everything if odd files have made it large."""
-        if self._learned.total() > _MOST_STEPS:
+        if self.learned.total() > _MOST_STEPS:
             self.steps.clear()
             self._inside.clear()
-            self._learned.clear()
+            self.blocks.clear()
+            self.memory.forget()
+            self.learned.clear()
 
     def learn(self, key: bytes, cleaner: Cleaner) -> Step:
         """The step for what begins with `key`.
@@ -138,11 +149,19 @@ class Plan:
         Raises:
             OddError: it is for the thorough path.
         """
-        self._learned["steps"] += 1
-        if self._learned["steps"] > 2 * _MOST_STEPS:
-            raise OddError("more kinds of elements than any object has")
+        self.count()
         found = self.steps[key] = self._step(key, cleaner)
         return found
+
+    def count(self) -> None:
+        """Take note that something was learned.
+
+        Raises:
+            OddError: it is too much.
+        """
+        self.learned["steps"] += 1
+        if self.learned["steps"] > 2 * _MOST_STEPS:
+            raise OddError("more kinds of elements than any object has")
 
     def _step(self, key: bytes, cleaner: Cleaner) -> Step:
         if len(key) < 8:
@@ -158,7 +177,7 @@ class Plan:
         if vr == "UN" and is_listed_sequence(tag):
             raise OddError("a sequence encoded as UN")
         size = 0 if vr in LONG_VRS else 8 + int.from_bytes(key[4 if self.implicit else 6 :], "little")
-        if self._rules is None:
+        if self.rules is None:
             kind, prefix, wide = _kind_when_removed(tag, vr), b"", False
         else:
             kind, prefix, wide = self._by_rule(Element(tag, vr), cleaner)
@@ -167,7 +186,7 @@ class Plan:
                 kind = COPY if size and (size - 8) % value_bytes == 0 else VALUE
         return Step(tag, kind, size, 12 if size == 0 else 8, prefix, wide)
 
-    def _by_rule(self, element: Element, cleaner: Cleaner) -> _Doing:
+    def _by_rule(self, element: Element, cleaner: Cleaner) -> Doing:
         tag, private = element.tag, is_private(element.tag)
         if not private and (element.vr == "SQ" or (self.implicit and is_listed_sequence(tag))):
             element.items = []
@@ -195,24 +214,34 @@ class Plan:
         answered_for = action is Action.KEEP and rule.accepted
         if told_in_outcome or answered_for or element.vr == "UN" or (tag in CONTENT_DATES and action is Action.SHIFT):
             return SLOW, b"", False
+        if action in _BY_VALUE and tag < SPECIFIC_CHARACTER_SET:
+            raise OddError("text before its character set")
         by_value = action in _BY_VALUE or (action is Action.KEEP and rule.option is not None) or tag == ANY_UID
         if by_value or (self.place.dummied and (action is Action.DUMMY or tag in STRUCTURAL_TAGS)):
             return VALUE, b"", False
         return self._of_value(element, action, cleaner)
 
-    def _of_sequence(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
+    def _of_sequence(self, element: Element, action: Action, cleaner: Cleaner) -> Doing:
         if action is Action.KEEP:
             inner = self.place.inside(element.tag).path
-            return SEQUENCE if self.place.dummied or not cleaner.rules.cleans_text(inner) else SLOW, b"", False
+            if self.place.dummied or not cleaner.rules.cleans_text(inner):
+                return SEQUENCE, b"", False
+            kind = self._as_a_whole(element, cleaner)
+            return DESCRIBED if kind == ALONE else kind, b"", False
         if action not in {Action.REMOVE, Action.EMPTY, Action.DUMMY}:
-            return SLOW, b"", False
+            return self._as_a_whole(element, cleaner), b"", False
         kept = self._sample(element, cleaner)
         if action in {Action.REMOVE, Action.EMPTY}:
             return GONE, self._encoded(kept), False
         dummied = action is Action.DUMMY and kept is not None and kept.items is not None
         return DUMMIED if dummied else SLOW, b"", False
 
-    def _of_value(self, element: Element, action: Action, cleaner: Cleaner) -> _Doing:
+    def _as_a_whole(self, element: Element, cleaner: Cleaner) -> int:
+        action, rule = cleaner.action(element, self.place)
+        by_neighbours = not _BY_NEIGHBOURS.isdisjoint({action, rule.otherwise})
+        return SLOW if by_neighbours or element.tag < SPECIFIC_CHARACTER_SET else ALONE
+
+    def _of_value(self, element: Element, action: Action, cleaner: Cleaner) -> Doing:
         tag, noted = element.tag, element.tag in IDENTIFYING
         match action:
             case Action.KEEP if not noted:

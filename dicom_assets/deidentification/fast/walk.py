@@ -8,55 +8,42 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 
-from dicom_assets.deidentification.cleaner import SUBJECT_TAGS, Cleaner, Place
+from dicom_assets.deidentification.cleaner import SUBJECT_TAGS, Place
 from dicom_assets.deidentification.encoded import (
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
     UNDEFINED,
     DataSet,
     Element,
-    Reader,
 )
 from dicom_assets.deidentification.fast import plan as steps
+from dicom_assets.deidentification.fast.assisted import Assisted
+from dicom_assets.deidentification.fast.blocks import BlockPlan, end_of_creators, plan_for_blocks
 from dicom_assets.deidentification.fast.original import ElementsOnDemand
-from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, Output, encode, encoded_method
-from dicom_assets.deidentification.fast.places import ITEM, SEQUENCE_END, At, Level, end_of_fragments, long_at
+from dicom_assets.deidentification.fast.output import METHOD_PLACES, NO_TAG, encoded_method
+from dicom_assets.deidentification.fast.places import (
+    ITEM,
+    SEQUENCE_END,
+    At,
+    Level,
+    end_of_fragments,
+    long_at,
+    may_hold_codes,
+)
 from dicom_assets.deidentification.fast.plan import COPY, HANDLED, REPLACE, OddError, Plan, Step
 from dicom_assets.deidentification.profile import Profile
-from dicom_assets.deidentification.residual import IDENTIFYING, Noted, noted_in, noted_in_element
-from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, defined_charset
+from dicom_assets.deidentification.residual import IDENTIFYING, Noted
+from dicom_assets.deidentification.text import defined_charset
 from dicom_assets.deidentification.uids import is_well_formed, replace_uids, split_uids
 from dicom_assets.deidentification.values import NUMBERS
-from dicom_assets.deidentification.writer import Writer
 
 _DEEPEST = 32
 
 
-class Walk:
+class Walk(Assisted):
     """One walk over a data set.
 
     `noted` and `charsets`, each value of (0008,0005) that was met, are for the residual scan; `original` reads what is
     asked of it.
     """
-
-    def __init__(self, data: bytes, start: int, plan: Plan, cleaner: Cleaner) -> None:
-        """Be about to walk over `data` from `start` on."""
-        self.noted: list[Noted] = []
-        self.charset = b""
-        self.charsets: dict[bytes, None] = {}
-        self.original = DataSet()
-        self._data = data
-        self._start = start
-        self._plan = plan
-        self._cleaner = cleaner
-        self._encoding = IMPLICIT_LITTLE if plan.implicit else EXPLICIT_LITTLE
-        self._reader = Reader(memoryview(data), self._encoding)
-        self._output = Output(data, start)
-        self._read: dict[int, Element] = {}
-        self._pixels_at = (len(data), len(data))
-        self._written_before_pixels: tuple[int, int] | None = None
-        self._uids: dict[int, bytes] = {}
-        self._items_read: dict[int, DataSet] = {}
 
     def run(self) -> None:
         """Walk to the end.
@@ -77,6 +64,7 @@ class Walk:
             raise OddError("something after the pixels")
         if not SUBJECT_TAGS.keys() <= positions.keys():
             raise OddError("nothing that names a patient")
+        positions |= self._private_positions
         elements = ElementsOnDemand(self._data, self._encoding, positions)
         elements.update(self._read)
         self.original = DataSet(elements)
@@ -165,12 +153,10 @@ class Walk:
         return at.stop if _are_well_formed(self._data[at.start : at.stop]) else self._value(step, at)
 
     def _value(self, step: Step, at: At) -> int:
-        # The cleaner does it, who for this action looks at nothing but the value.
         self._note(step, at)
-        vr = "" if at.plan.implicit else self._data[at.position + 4 : at.position + 6].decode("ascii")
-        element = Element(step.tag, vr, self._data[at.start : at.stop])
-        kept = self._cleaner.element(element, DataSet(), at.plan.place_in(self.charset))
-        self._output.replace(at.position, at.stop, encode(kept, self._encoding) if kept is not None else b"")
+        written = self._written_for(step, at)
+        if written != self._data[at.position : at.stop]:
+            self._output.replace(at.position, at.stop, written)
         return at.stop
 
     def _character_set(self, step: Step, at: At) -> int:
@@ -273,51 +259,50 @@ class Walk:
         return stop
 
     def _group(self, _: Step, at: At) -> int:
-        # Which private elements are safe depends on who reserved their block, so a group is cleaned as a whole.
-        group, stop = self._reader.group(at.position, at.level.end, at.level.depth)
-        if any(tag >> 16 != next(iter(group.elements)) >> 16 for tag in group.elements):
-            raise OddError("elements out of order")
-        self._refuse_mixed(group)
-        self.noted += noted_in(group, self.charset)
-        self._note_charsets(group)
-        writer = Writer(self._encoding)
-        writer.data_set(self._cleaner.data_set(group, at.plan.place_in(self.charset)))
-        self._output.replace(at.position, stop, bytes(writer.buffer))
+        # Which private elements are safe depends on who reserved their block. Where that does not tell enough, the
+        # cleaner gets the group as a whole.
+        reserved = end_of_creators(self._data, at.position, at.level.end, implicit=at.plan.implicit)
+        if reserved is not None:
+            plan = plan_for_blocks(at.plan, self._data[at.position : reserved], self._cleaner)
+            stop = self._blocks(at, reserved, plan) if plan is not None else None
+            if stop is not None:
+                return stop
+        return self._whole_group(at)
+
+    def _blocks(self, at: At, position: int, plan: BlockPlan) -> int | None:
+        data, end, output, previous = self._data, at.level.end, self._output, -1
+        group, kept, blocks = data[at.position : at.position + 2], bytearray(), set()
+        positions: dict[int, int] = {}
+        output.flush(at.position)
+        while position < end and data[position : position + 2] == group:
+            key = data[position : position + 8]
+            step = plan.steps.get(key) or plan.learn(key, self._cleaner)
+            stop = position + step.size if step.size else position + 12 + long_at(data, position + 8)[0]
+            whole = step.kind == steps.PRIVATE or (stop <= end and not (stop - position) & 1)
+            if step.kind == steps.SLOW or step.tag <= previous or not whole:
+                output.run = at.position
+                return None
+            previous = step.tag
+            positions[previous] = position
+            if step.kind == steps.PRIVATE:
+                output.run = position
+                stop = self._private(step, At(position, position + step.header, stop, at.level, plan))
+            elif step.kind == steps.VALUE:
+                written = self._written_for(step, At(position, position + step.header, stop, at.level, plan))
+                if written:
+                    kept += written
+                    blocks.add(previous >> 8 & 0xFF)
+            position = stop
+        output.written += plan.reserved(blocks) + kept
+        output.run = position
         if at.plan.top:
-            self._read.update(group.elements)
-        return stop
+            self._read.update(plan.creators.elements)
+            self._private_positions.update(positions)
+        return position
 
-    def _note_charsets(self, data_set: DataSet) -> None:
-        met = (bytes(e.value) for e in data_set.walk() if e.tag == SPECIFIC_CHARACTER_SET and e.items is None)
-        self.charsets.update(dict.fromkeys(met))
-
-    def _refuse_mixed(self, data_set: DataSet) -> None:
-        if not self._plan.implicit and any(not element.vr for element in data_set.walk()):
-            raise OddError("implicit VR within explicit VR")
-
-    def _slow(self, step: Step, at: At) -> int:
-        # Reader, cleaner and writer of the thorough path do this one element.
-        level, plan = at.level, at.plan
-        element, stop = self._reader.element(at.position, level.end, level.depth)
-        self._refuse_mixed(DataSet({0: element}))
-        self.noted += noted_in_element(element, self.charset)
-        self._note_charsets(DataSet({0: element}))
-        self._output.replace(at.position, stop, b"")
-        if plan.top:
-            self._output.gaps.append((len(self._output.written), element))
-            return stop
-        item = self._items_read.get(level.start)
-        if item is None:
-            item = self._reader.item(level.start, level.end, level.depth, delimited=level.delimited)
-            self._items_read[level.start] = item
-        self._output.written += self._cleaned(item.elements[step.tag], item, plan.place_in(self.charset))
-        return stop
-
-    def _cleaned(self, element: Element, original: DataSet, place: Place) -> bytes:
-        kept = self._cleaner.element(element, original, place)
-        if not place.path and element.tag in steps.OUTCOME_UIDS:
-            self._uids[element.tag] = bytes(kept.value) if kept is not None else b""
-        return encode(kept, self._encoding) if kept is not None else b""
+    def _described(self, step: Step, at: At) -> int:
+        # Only codes may go for what they say; other items are cleaned element by element.
+        return self._alone(step, at) if may_hold_codes(self._data, at) else self._sequence(step, at)
 
 
 _HANDLERS = {
@@ -335,6 +320,8 @@ _HANDLERS = {
     steps.GROUP: Walk._group,
     steps.PIXELS: Walk._pixel_element,
     steps.SLOW: Walk._slow,
+    steps.ALONE: Walk._alone,
+    steps.DESCRIBED: Walk._described,
     steps.NOTED: Walk._note,
     steps.NOTED_CHARSET: Walk._noted_character_set,
     steps.NOTED_PRIVATE: Walk._noted_private,
