@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export DEMO_HOME ?= .demo
+# Tests that need no server run on all processors at once.
+ALONE := dicom_assets_tests/deidentification dicom_assets_tests/verification
 
 .PHONY: demo ui approve test test-quick format clean-demo
 
@@ -20,7 +22,8 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto $(ALONE)
+	$(BIN)/pytest $(addprefix --ignore=,$(ALONE))
 
 test-quick: $(VENV)/.test-installed
 	$(BIN)/pytest -m "not long"
