@@ -155,7 +155,7 @@ def _deidentify_thoroughly(content: bytes, order: _Order) -> _Written:
     pixels.change(cleaned)
     part10 = pixels.encoded_in(part10)
     write_method(cleaned, order.profile, original, pixels_cleaned=pixels.cleaned)
-    outcome = _outcome(original, cleaned, part10, sop_class_uid)
+    outcome = replace(_outcome(original, cleaned, part10, sop_class_uid), pixels=pixels.account)
     found |= {Identifier(uid, "UID") for uid in cleaner.unwanted}
     found |= {Identifier(text.strip(), "given identifier") for text in order.identifiers if text.strip()}
     return _Written(_write(cleaned, part10, outcome, ResidualScan(found, codecs_within(original))), outcome)

@@ -24,7 +24,11 @@ class RefusedError(DicomAssetsError):
 
 @dataclass(frozen=True, slots=True)
 class Deidentified:
-    """An instance that was written. UIDs are the new ones."""
+    """An instance that was written. UIDs are the new ones.
+
+    `pixels` says what was done about its pixels, in names of rules and counts; empty where they left as they came and
+    nobody looked at them.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -32,6 +36,7 @@ class Deidentified:
     study_instance_uid: str
     transfer_syntax_uid: str
     modality: str
+    pixels: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class _FolderJob:
             self._folder.place(outcome.source, target.as_posix(), sha256)
         except ChangedContentError as error:
             return self._kept_back(outcome.source, QuarantineReason.CONFLICTING_DUPLICATE, str(error))
-        return InstanceReport(outcome.source, WRITTEN, output=target.as_posix())
+        return InstanceReport(outcome.source, WRITTEN, output=target.as_posix(), detail=done.pixels)
 
     def _kept_back(self, name: str, reason: str, detail: str) -> InstanceReport:
         self._folder.keep_back(name)

@@ -147,6 +147,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], profile: Profile, watch: Stopwat
         "quarantined": len(kept_back),
         "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
+        "pixels_cleaned": sum(bool(d.pixels) for d in done),
         "study_instance_uid": done[0].study_instance_uid if has_new_uids else "",
         "seconds": watch.seconds(),
     }
@@ -169,6 +170,7 @@ def _content(outcomes: Sequence[InstanceOutcome]) -> Mapping[str, Any]:
                     "sop_class_uid": one.outcome.sop_class_uid,
                     "transfer_syntax_uid": one.outcome.transfer_syntax_uid,
                     "modality": one.outcome.modality,
+                    "pixels": one.outcome.pixels,
                 }
             )
     return {"instances": instances, "quarantined": quarantined, "residual_scan": "passed"}

@@ -82,6 +82,14 @@ class PixelOutcome:
     blanked: int = 0
     examined: bool = False
 
+    @property
+    def account(self) -> str:
+        """What was done, for the manifest; empty where nothing was."""
+        said = [f"rule {self.rule}"] if self.rule else []
+        said += [f"{self.blanked} boxes blanked"] if self.blanked else []
+        said += ["searched for text"] if self.examined else []
+        return ", ".join(said)
+
     def change(self, cleaned: DataSet) -> None:
         """Make a data set that was de-identified say what its pixels now are."""
         if self.pixels is not None:
@@ -94,20 +102,6 @@ class PixelOutcome:
     def encoded_in(self, part10: Part10) -> Part10:
         """How the instance is written."""
         return replace(part10, transfer_syntax=self.transfer_syntax or part10.transfer_syntax)
-
-
-def needs_pixels(rules: PixelRules, data_set: DataSet, part10: Part10) -> bool:
-    """Whether `clean_pixels` changes anything about an instance: its pixels, or what is said of them.
-
-    Cheap: looks at the header alone, and imports nothing. True also where a rule keeps the instance back.
-    """
-    if not rules:
-        return False
-    try:
-        plan = plan_pixels(rules, data_set, part10)
-    except RefusedError:
-        return True
-    return plan.cleans or plan.without_pixels
 
 
 def plan_pixels(rules: PixelRules, original: DataSet, part10: Part10) -> PixelPlan:

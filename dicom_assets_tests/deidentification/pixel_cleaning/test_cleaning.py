@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, ParametricMapStorage, UltrasoundImageStorage
 
 from dicom_assets.deidentification.encoded import Reader
-from dicom_assets.deidentification.outcome import Quarantined
+from dicom_assets.deidentification.outcome import Deidentified, Quarantined
 from dicom_assets.deidentification.part10 import open_part10
-from dicom_assets.deidentification.pixel_cleaning.cleaning import needs_pixels
+from dicom_assets.deidentification.pixel_cleaning.cleaning import plan_pixels
 from dicom_assets.deidentification.profile import Profile
 from dicom_assets.study import QuarantineReason
 from dicom_assets_tests.deidentification.builders import a_data_set, as_file, deidentify
@@ -51,15 +51,24 @@ def kept_back(file: bytes, settings: Profile) -> tuple[QuarantineReason, str]:
 
 
 def asks(file: bytes, settings: Profile) -> bool:
-    """What the cheap question answers."""
+    """Whether the plan asks for anything."""
     part10 = open_part10(file)
-    return needs_pixels(settings.pixels, Reader(part10.data, part10.encoding).data_set()[0], part10)
+    plan = plan_pixels(settings.pixels, Reader(part10.data, part10.encoding).data_set()[0], part10)
+    return plan.cleans or plan.without_pixels
 
 
 def test_the_option_is_claimed_where_a_box_was_blanked() -> None:
     out = written(image(), blanking(BOX))
     assert claims(out)
     assert out.BurnedInAnnotation == "NO"
+
+
+def test_the_outcome_tells_what_was_done() -> None:
+    for settings, told in ((blanking(BOX), "1 boxes blanked"), (blanking(BOX, when="false."), "")):
+        outcome, _ = deidentify(image(), profile=settings, allowed_modalities=EVERYTHING)
+        assert isinstance(outcome, Deidentified)
+        assert outcome.pixels.endswith(told)
+        assert bool(outcome.pixels) is bool(told)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +128,6 @@ def test_a_script_of_ctp_blanks_what_ctp_blanks() -> None:
 def test_a_rule_may_keep_instances_back() -> None:
     settings = profile("rules: [{name: dose-report, when: 'true.', quarantine: true}]")
     assert kept_back(image(), settings) == (QuarantineReason.PIXEL_RULE, "rule dose-report")
-    assert asks(image(), settings)
 
 
 def regions(*corners: tuple[int, int, int, int]) -> list[Dataset]:
