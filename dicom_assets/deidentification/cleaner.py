@@ -14,7 +14,8 @@ from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.graphics import Graphics
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.retained import has_form, hash_value, told_age
-from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.rule import Rule
+from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.safe_private import private_action, put_creators
 from dicom_assets.deidentification.structured_content import clean_content
 from dicom_assets.deidentification.table import confidentiality_table

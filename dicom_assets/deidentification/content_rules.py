@@ -10,7 +10,7 @@ from dicom_assets.deidentification.codes import Concept, concept_of
 from dicom_assets.deidentification.content_table import ContentRow, content_table
 from dicom_assets.deidentification.encoded import DataSet
 from dicom_assets.deidentification.options import COLUMNS, Option
-from dicom_assets.deidentification.rules import Rule
+from dicom_assets.deidentification.rule import Rule
 from dicom_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -14,8 +14,10 @@ from dicom_assets.deidentification.encoded import DataSet, Element, EncodingErro
 from dicom_assets.deidentification.outcome import RefusedError, UnreadableInstanceError
 from dicom_assets.deidentification.part10 import open_part10
 from dicom_assets.deidentification.profile import Profile
-from dicom_assets.deidentification.rules import SOP_CLASS_UID, Rule, RuleBook, rule_book
+from dicom_assets.deidentification.rule import Rule
+from dicom_assets.deidentification.rules import RuleBook, rule_book
 from dicom_assets.deidentification.structured_content import CONCEPT_NAME, PREPARATION, VALUES, item_rule
+from dicom_assets.deidentification.unlisted import SOP_CLASS_UID
 from dicom_assets.study import Subject
 
 VALUE_TAGS = frozenset(tag for tags in VALUES.values() for tag in tags)

@@ -15,7 +15,7 @@ from dicom_assets.deidentification.annotations import clean_annotations
 from dicom_assets.deidentification.dictionary import known_vr, tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.outcome import RefusedError
-from dicom_assets.deidentification.rules import Rule
+from dicom_assets.deidentification.rule import Rule
 from dicom_assets.study import QuarantineReason
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ from dicom_assets.deidentification.dictionary import concrete_vr, is_private, kn
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ACTIONS, ANYWHERE, Override
 from dicom_assets.deidentification.profile_fields import Fields
-from dicom_assets.deidentification.rules import SPECIFIC_CHARACTER_SET, STRIPPED, TEXT_VRS, RuleBook
+from dicom_assets.deidentification.rule import TEXT_VRS
+from dicom_assets.deidentification.rules import STRIPPED, RuleBook
 from dicom_assets.deidentification.table import confidentiality_table
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
 
 if TYPE_CHECKING:
     from dicom_assets.deidentification.profile import Profile

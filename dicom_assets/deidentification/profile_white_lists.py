@@ -13,7 +13,7 @@ import yaml
 from dicom_assets.deidentification.descriptors import CODE_MEANING, WhiteList, normalized
 from dicom_assets.deidentification.dictionary import known_vr, tag_named, tag_text
 from dicom_assets.deidentification.profile_fields import Fields
-from dicom_assets.deidentification.rules import TEXT_VRS
+from dicom_assets.deidentification.rule import TEXT_VRS
 from dicom_assets.deidentification.table import confidentiality_table
 
 _ANY_TEXT = re.compile(r"(?s).*\S.*")

@@ -16,9 +16,9 @@ from dicom_assets.deidentification.bare_search import BareSearch
 from dicom_assets.deidentification.defined_terms import is_defined_term
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.rules import BULK
 from dicom_assets.deidentification.spellings import date_forms, is_short_date
 from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET, codecs_for, encode_bare, readings
+from dicom_assets.deidentification.unlisted import BULK
 from dicom_assets.deidentification.writer import Span
 
 PERSON_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})

@@ -1,8 +1,7 @@
-"""Which rule applies to an attribute. What the table does not name is decided by its VR and never just kept."""
+"""Which rule applies to an attribute: overrides first, then options and table, then what is done without a row."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,30 +11,26 @@ from dicom_assets.deidentification.beyond_table import (
     CONTENT_TEXTS,
     GRAPHICS,
     GRAPHICS_TEXTS,
-    IDENTIFYING,
     PRESENTATION_STATES,
     STATE_TEXTS,
 )
+from dicom_assets.deidentification.compound_codes import resolve
 from dicom_assets.deidentification.dates import DATE_VRS
 from dicom_assets.deidentification.descriptors import CODE_ATTRIBUTES, WhiteLists
 from dicom_assets.deidentification.dictionary import is_private, known_vr
-from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, AttributeType, attribute_type
+from dicom_assets.deidentification.iod import attribute_type
 from dicom_assets.deidentification.options import COLUMNS, DATE_OPTIONS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
+from dicom_assets.deidentification.rule import TEXT_VRS, Rule
 from dicom_assets.deidentification.safe_private import SafePrivate
 from dicom_assets.deidentification.table import Row, confidentiality_table
-from dicom_assets.errors import ConfigurationError
+from dicom_assets.deidentification.unlisted import UNLISTED, as_required, unlisted_rule
 
 if TYPE_CHECKING:
     from dicom_assets.deidentification.profile import Profile
 
 PATIENT_NAME = 0x00100010
 PATIENT_ID = 0x00100020
-SOP_CLASS_UID = 0x00080016
-SPECIFIC_CHARACTER_SET = 0x00080005
-
-CLASS_UIDS = frozenset({SOP_CLASS_UID, 0x00081150})
-"""They name a kind of object; a vendor's own kinds are in no dictionary."""
 
 STRIPPED = frozenset(
     {
@@ -51,126 +46,12 @@ STRIPPED = frozenset(
     }
 )
 
-BULK = frozenset(
-    {
-        0x00282000,  # ICC Profile
-        *range(0x00281201, 0x00281205),  # palette colour look-up tables, plain
-        *range(0x00281221, 0x00281225),  # and segmented
-        0x00281408,
-        0x00283006,  # LUT Data
-        0x00660103,
-        0x54000110,
-        0x54000112,
-        0x5400100A,
-        0x54001010,  # Waveform Data
-        0x7FE00010,  # Pixel Data
-    }
-)
-"""Standard attributes of VR OB and OW that hold samples or look-up tables, and nothing else."""
-
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 ICON_IMAGE_SEQUENCE = 0x00880200
 """The only one whose items have pixels; elsewhere nobody would look at them."""
 
 BEFORE_DATA_SETS = frozenset({0x0000, 0x0002})
 """Groups of elements that have their place before a data set (PS3.7 6.3, PS3.10 7.1), never in it."""
-
-STRUCTURAL_GROUPS = frozenset({0x0028, 0x7FE0})
-STRUCTURAL = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, 0x00080060})
-"""Without them an image can't be read, so a profile's `unlisted` action does not touch them."""
-
-URN_CODE_VALUE = 0x00080120
-
-_SEVERITY = (
-    Action.KEEP,
-    Action.SHIFT,
-    Action.CLEAN,
-    Action.CHARSET,
-    Action.CLASS_UID,
-    Action.UID,
-    Action.SUBJECT,
-    Action.DUMMY,
-    Action.EMPTY,
-    Action.REMOVE,
-)
-
-RECURSE = "recurse"
-UNLISTED = "unlisted"
-BY_VR = UNLISTED + " "
-"""How rules that go by the VR alone are named."""
-
-ACTION_BY_VR: dict[str, Action] = {
-    "PN": Action.EMPTY,
-    "DA": Action.EMPTY,
-    "DT": Action.EMPTY,
-    "TM": Action.EMPTY,
-    "UI": Action.UID,
-    "LT": Action.REMOVE,
-    "ST": Action.REMOVE,
-    "UT": Action.REMOVE,
-    "UR": Action.REMOVE,
-    "UN": Action.REMOVE,
-    "OB": Action.REMOVE,
-    "OW": Action.REMOVE,
-    "OB or OW": Action.REMOVE,
-    "US or OW": Action.REMOVE,
-    "US or SS or OW": Action.REMOVE,
-}
-
-
-_PLAIN = {
-    ActionCode.REMOVE: Action.REMOVE,
-    ActionCode.DUMMY: Action.DUMMY,
-    ActionCode.UID: Action.UID,
-    ActionCode.REMOVE_ZERO_OR_UIDS: Action.KEEP,
-}
-
-_COMPOUND: dict[ActionCode, tuple[Action, Action, Action, Action]] = {
-    # for an attribute of Type 1 or 1C, of Type 2 or 2C, of Type 3, of a Type that is not known
-    ActionCode.ZERO: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.EMPTY),
-    ActionCode.ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.EMPTY, Action.DUMMY),
-    ActionCode.REMOVE_OR_ZERO: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.EMPTY),
-    ActionCode.REMOVE_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
-    ActionCode.REMOVE_ZERO_OR_DUMMY: (Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.DUMMY),
-}
-"""Zero codes permit a dummy (PS3.15 E.1.1), so they give way to a Type that asks for a value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What is done with an attribute and the name of the reason: a table's code, or a rule of this module.
-
-    `otherwise` is what happens to a value that `action` can't be carried out on: a date in no form of a date, a text
-    in no white list. `argument` is the value an override gives; `accepted` tells that a person answers for what is
-    kept.
-    """
-
-    action: Action
-    name: str
-    otherwise: Action = Action.REMOVE
-    argument: str = ""
-    option: Option | None = None
-    accepted: bool = False
-
-
-def resolve(code: ActionCode, tag: int, sop_class_uid: str, path: tuple[int, ...] = ()) -> Action:
-    """The one action of a code (PS3.15 E.1.1), after the attribute's Type in the instance's IOD.
-
-    `path` holds the tags of the sequences around the attribute, outermost first. Where the Type is not known,
-    what keeps any IOD's object valid. The standard asks for X/Z/U* sequences of Type 1 only; they stay, their UIDs
-    replaced, whatever the Type, so that the instances of a study still find each other.
-    """
-    if code in _PLAIN:
-        return _PLAIN[code]
-    if code not in _COMPOUND:
-        raise ConfigurationError(f"the Basic Profile has no action code {code}")
-    needed = attribute_type(sop_class_uid, path, tag)
-    value, presence, otherwise, unknown = _COMPOUND[code]
-    if needed is None:
-        return unknown
-    if needed in NEEDS_VALUE:
-        return value
-    return presence if needed in NEEDS_PRESENCE else otherwise
 
 
 class RuleBook:
@@ -249,10 +130,10 @@ class RuleBook:
         unlisted = self._profile.unlisted
         if unlisted is Action.KEEP and self.cleans_text(path):
             unlisted = Action.CLEAN
-        rule = _as_required(
-            _unlisted_rule(tag, encoded_vr, self._profile, unlisted), attribute_type(self._sop_class_uid, path, tag)
+        rule = as_required(
+            unlisted_rule(tag, encoded_vr, self._profile, unlisted), attribute_type(self._sop_class_uid, path, tag)
         )
-        if tag in self._cleaned_unlisted and rule.name.startswith("unlisted") and encoded_vr in TEXT_VRS | {"", "UN"}:
+        if tag in self._cleaned_unlisted and rule.name.startswith(UNLISTED) and encoded_vr in TEXT_VRS | {"", "UN"}:
             otherwise = rule.action if rule.action in {Action.DUMMY, Action.EMPTY} else Action.REMOVE
             return Rule(Action.CLEAN, "white list", otherwise, option=Option.CLEAN_DESCRIPTORS)
         return rule
@@ -338,7 +219,6 @@ def rule_book(profile: Profile, sop_class_uid: str) -> RuleBook:
     return RuleBook(profile, sop_class_uid)
 
 
-TEXT_VRS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 _STRINGS = TEXT_VRS | DATE_VRS | {"AE", "AS", "DS", "IS", "PN", "UI", "UR"}
 _FINAL = frozenset({Action.DUMMY, Action.EMPTY, Action.REMOVE, Action.UID})
 
@@ -350,73 +230,8 @@ def _agreed_vr(listed: str, encoded_vr: str) -> str:
     return encoded_vr if listed in {"", encoded_vr} else ""
 
 
-UNLISTED_TEXT_VRS = frozenset({"LO", "SH", "UC"})
-"""What `unlisted: clean` is about: the long texts are removed anyway, and CS holds terms."""
-
-
 def _for_content(action: Action, tag: int, encoded_vr: str) -> Action:
     # Keeping a row's sequence for the UIDs in it makes sense only where there is a sequence.
     if action is Action.KEEP and (encoded_vr or known_vr(tag)) != "SQ":
         return Action.REMOVE
     return action
-
-
-def _unlisted_rule(tag: int, encoded_vr: str, profile: Profile, unlisted: Action) -> Rule:
-    group = tag >> 16
-    if 0x6000 <= group <= 0x60FF:
-        return Rule(Action.REMOVE, "rest of an overlay")
-    if 0x7F00 <= group <= 0x7FFF and group != 0x7FE0:
-        return Rule(Action.REMOVE, "variable pixel data")
-    vr = known_vr(tag)
-    if not vr:
-        return Rule(Action.REMOVE, "not in the dictionary")
-    if tag in IDENTIFYING:
-        return Rule(Action.REMOVE, f"{UNLISTED} identifier")
-    if vr == "SQ" or encoded_vr == "SQ":
-        same = vr == "SQ" and encoded_vr in {"", "SQ"}
-        return Rule(Action.KEEP, RECURSE) if same else Rule(Action.REMOVE, "wrong VR")
-    if tag == SPECIFIC_CHARACTER_SET:
-        return Rule(Action.CHARSET, "character set")
-    if tag in CLASS_UIDS:
-        return Rule(Action.CLASS_UID, "class UID")
-    found = _by_vr(tag, vr, profile, unlisted)
-    if encoded_vr and encoded_vr not in {vr, "UN"} and encoded_vr not in vr.split(" or "):
-        found = max(found, _by_vr(tag, encoded_vr, profile, unlisted), key=lambda rule: _SEVERITY.index(rule.action))
-        if found.action is Action.UID and vr != "UI":
-            return Rule(Action.REMOVE, BY_VR + "UI")  # a new UID would be no value of the attribute's own VR
-    return found
-
-
-def _as_required(rule: Rule, needed: AttributeType | None) -> Rule:
-    # Going by its VR alone, or by none, a rule would take away what the object is not valid without.
-    if rule.name != RECURSE and not rule.name.startswith(UNLISTED):
-        return rule
-    if rule.option is not None or rule.name == RECURSE:
-        return replace(rule, otherwise=_required(rule.otherwise, needed))
-    return replace(rule, action=_required(rule.action, needed))
-
-
-def _required(action: Action, needed: AttributeType | None) -> Action:
-    if action not in {Action.EMPTY, Action.REMOVE}:
-        return action
-    if needed in NEEDS_VALUE:
-        return Action.DUMMY
-    return Action.EMPTY if needed in NEEDS_PRESENCE else action
-
-
-def _by_vr(tag: int, vr: str, profile: Profile, unlisted: Action) -> Rule:
-    if tag in BULK:
-        return Rule(Action.KEEP, "samples")
-    if unlisted is Action.CLEAN and vr in UNLISTED_TEXT_VRS:
-        return Rule(Action.CLEAN, UNLISTED, option=Option.CLEAN_DESCRIPTORS)
-    for option in profile.options:
-        # Of dates and UIDs that the table does not name, the VR says enough.
-        if option in DATE_OPTIONS and vr in DATE_VRS:
-            return Rule(Action.SHIFT, BY_VR + vr, ACTION_BY_VR[vr], option=option)
-        if option is Option.RETAIN_UIDS and vr == "UI":
-            return Rule(Action.KEEP, BY_VR + vr, ACTION_BY_VR[vr], option=option)
-    if vr in ACTION_BY_VR and tag != URN_CODE_VALUE:
-        return Rule(ACTION_BY_VR[vr], BY_VR + vr)
-    if tag in STRUCTURAL or tag >> 16 in STRUCTURAL_GROUPS:
-        return Rule(Action.KEEP, "structural")
-    return Rule(Action.KEEP if unlisted is Action.CLEAN else unlisted, UNLISTED)

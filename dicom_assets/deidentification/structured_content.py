@@ -15,7 +15,8 @@ from dicom_assets.deidentification.content_rules import DATES, NO_VALUE, REFEREN
 from dicom_assets.deidentification.content_tree import CONTENT_SEQUENCE, REFERENCED_ITEM, ContentTree
 from dicom_assets.deidentification.dictionary import known_vr
 from dicom_assets.deidentification.encoded import DataSet, Element
-from dicom_assets.deidentification.rules import SPECIFIC_CHARACTER_SET, Rule
+from dicom_assets.deidentification.rule import Rule
+from dicom_assets.deidentification.text import SPECIFIC_CHARACTER_SET
 from dicom_assets.deidentification.values import dummy_value, is_structural
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from dicom_assets.deidentification.descriptors import CODE_MEANING, LONGEST_TEXT
 from dicom_assets.deidentification.options import COLUMNS, Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
 from dicom_assets.deidentification.profile import Profile, load_profile, parse_profile
-from dicom_assets.deidentification.rules import TEXT_VRS
+from dicom_assets.deidentification.rule import TEXT_VRS
 from dicom_assets.deidentification.table import Row, confidentiality_table
 from dicom_assets.errors import ProfileError
 from dicom_assets.study import QuarantineReason

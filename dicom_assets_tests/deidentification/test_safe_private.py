@@ -15,7 +15,8 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import Override
 from dicom_assets.deidentification.profile import Profile, parse_profile
-from dicom_assets.deidentification.rules import Rule, RuleBook
+from dicom_assets.deidentification.rule import Rule
+from dicom_assets.deidentification.rules import RuleBook
 from dicom_assets.deidentification.safe_private import SafeAddition, private_action
 from dicom_assets.deidentification.safe_private_table import SafeElement, parse_safe_private, safe_private_table
 from dicom_assets.errors import ConfigurationError, ProfileError

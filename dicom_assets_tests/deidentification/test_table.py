@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from dicom_assets.deidentification.rules import resolve
+from dicom_assets.deidentification.compound_codes import resolve
 from dicom_assets.deidentification.table import PRIVATE, confidentiality_table, parse_table
 from dicom_assets.errors import ConfigurationError
 from dicom_assets_tests.deidentification.builders import SHARED

@@ -13,7 +13,8 @@ from pydicom.uid import (
 )
 
 from dicom_assets.deidentification.action import Action, ActionCode
-from dicom_assets.deidentification.rules import resolve, rule_book
+from dicom_assets.deidentification.compound_codes import resolve
+from dicom_assets.deidentification.rules import rule_book
 from dicom_assets_tests.deidentification.builders import BASIC, an_image, as_file, deidentified
 from dicom_assets_tests.deidentification.iod_modules import item
 from dicom_assets_tests.deidentification.iod_objects import OBJECTS

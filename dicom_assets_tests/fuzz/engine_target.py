@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["dicom_assets.deidentification"]):
     from dicom_assets.deidentification.outcome import Deidentified, Quarantined, UnreadableInstanceError
     from dicom_assets.deidentification.part10 import open_part10
     from dicom_assets.deidentification.profile import Profile, shipped_profile
-    from dicom_assets.deidentification.rules import BULK
+    from dicom_assets.deidentification.unlisted import BULK
     from dicom_assets.study import Subject
 
 PROFILES = [shipped_profile(name) for name in ("basic", "research", "seed")]

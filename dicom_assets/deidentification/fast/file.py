@@ -8,7 +8,7 @@ from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import LONG_VRS, SHORT_VRS, Encoding
 from dicom_assets.deidentification.fast.plan import OddError
 from dicom_assets.deidentification.part10 import Part10, plain_encoding
-from dicom_assets.deidentification.rules import SOP_CLASS_UID
+from dicom_assets.deidentification.unlisted import SOP_CLASS_UID
 
 _PREAMBLE = 132
 _TRANSFER_SYNTAX = b"\x02\x00\x10\x00"
