@@ -15,8 +15,8 @@ from dicom_assets.deidentification.content_table import content_table
 from dicom_assets.deidentification.iod import iod_types
 from dicom_assets.deidentification.options import CODES, COLUMNS, DATE_OPTIONS, SUPPORTED, Option
 from dicom_assets.deidentification.overrides import ACTIONS
-from dicom_assets.deidentification.profile import Profile, load_profile, parse_profile
-from dicom_assets.deidentification.profile_table import profile_table, shipped_profile_names
+from dicom_assets.deidentification.profile import Profile, load_profile, parse_profile, shipped_profile_names
+from dicom_assets.deidentification.profile_table import profile_table
 from dicom_assets.deidentification.safe_private_table import safe_private_table
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError

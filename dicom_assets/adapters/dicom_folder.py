@@ -24,7 +24,7 @@ def _storage_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         name = os.strerror(error.errno).lower() if error.errno else type(error).__name__
-        raise StorageError(f"Could not {doing}: {name}.") from None
+        raise StorageError(f"Could not {doing}: {name}. Mend that and run again; what is done stays.") from None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

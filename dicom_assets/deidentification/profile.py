@@ -123,6 +123,12 @@ def load_profile(path: Path) -> Profile:
     return parse_profile(content, path.name, path.parent)
 
 
+def shipped_profile_names() -> tuple[str, ...]:
+    """The names of the profiles that come with the package."""
+    folder = files("dicom_assets.deidentification").joinpath("profiles")
+    return tuple(sorted(found.name.removesuffix(".yaml") for found in folder.iterdir() if found.name.endswith(".yaml")))
+
+
 def shipped_profile(name: str) -> Profile:
     """A profile that comes with the package, `basic` for one.
 
@@ -131,7 +137,10 @@ def shipped_profile(name: str) -> Profile:
     """
     source = files("dicom_assets.deidentification").joinpath(f"profiles/{name}.yaml")
     if not _NAME.fullmatch(name) or not source.is_file():
-        raise ProfileError("there is no shipped profile of that name")
+        raise ProfileError(
+            f"no profile of that name comes with the package: choose {', '.join(shipped_profile_names())}, "
+            "or give a file whose name ends in .yaml"
+        )
     return parse_profile(source.read_text(encoding="utf-8"), f"{name}.yaml")
 
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from importlib.resources import files
 
 from pydicom.datadict import keyword_for_tag
 
 from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
-from dicom_assets.deidentification.profile import Profile, shipped_profile
+from dicom_assets.deidentification.profile import Profile, shipped_profile, shipped_profile_names
 from dicom_assets.deidentification.quarantine import QuarantineRule, QuarantineRules
 
 NONE = "-"
-
-
-def shipped_profile_names() -> tuple[str, ...]:
-    """The names of the profiles that come with the package."""
-    folder = files("dicom_assets.deidentification").joinpath("profiles")
-    return tuple(sorted(found.name.removesuffix(".yaml") for found in folder.iterdir() if found.name.endswith(".yaml")))
 
 
 def profile_table(profiles: Sequence[Profile] | None = None) -> str:

@@ -8,7 +8,8 @@ from dicom_assets.deidentification.action import Action
 from dicom_assets.deidentification.descriptors import WhiteList
 from dicom_assets.deidentification.options import Option
 from dicom_assets.deidentification.overrides import ANYWHERE, Override
-from dicom_assets.deidentification.profile_table import profile_table, shipped_profile_names
+from dicom_assets.deidentification.profile import shipped_profile_names
+from dicom_assets.deidentification.profile_table import profile_table
 from dicom_assets.deidentification.safe_private import SafeAddition
 from dicom_assets_tests.deidentification.builders import BASIC, profile_with
 
