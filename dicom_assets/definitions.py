@@ -4,34 +4,60 @@ The defaults are those of the demo, so that `make demo` and `make ui` need no se
 """
 
 import os
+from typing import Any
 
 import dagster as dg
 
 from dicom_assets.defs.build import build_definitions
 from dicom_assets.defs.config import DEFAULT_MODALITIES
-from dicom_assets.defs.resources import (
-    DataDirResource,
-    DeidentificationResource,
-    IdentityDbResource,
-    LocalNodeResource,
-    RegistrationResource,
-    ResearchPacsResource,
-    ReviewDbResource,
-    StagingPacsResource,
-)
+from dicom_assets.defs.settings import build_resources
 
 SETTINGS = {
     "STAGING_PACS_AE_TITLE": "STAGING",
     "STAGING_PACS_HOST": "127.0.0.1",
     "STAGING_PACS_PORT": "11140",
     "STAGING_PACS_PROTOCOL": "c-get",
+    "STAGING_PACS_MAX_ASSOCIATIONS": "4",
+    "STAGING_PACS_WINDOW": "",
+    "STAGING_PACS_MAX_MEGABYTES_PER_SECOND": "0",
+    "STAGING_PACS_TLS": "no",
+    "STAGING_PACS_TLS_CA_FILE": "",
+    "STAGING_PACS_TLS_CERT_FILE": "",
+    "STAGING_PACS_TLS_KEY_FILE": "",
+    "STAGING_PACS_DICOMWEB_URL": "",
+    "STAGING_PACS_DICOMWEB_USER": "",
+    "STAGING_PACS_DICOMWEB_PASSWORD_FILE": "",
+    "STAGING_PACS_DICOMWEB_TOKEN_FILE": "",
+    "STAGING_PACS_SENDERS": "",
+    "STAGING_PACS_CANARY_UID": "",
+    "STAGING_PACS_MOVE_WITHOUT_CANARY": "",
     "RESEARCH_PACS_AE_TITLE": "RESEARCH",
     "RESEARCH_PACS_HOST": "127.0.0.1",
     "RESEARCH_PACS_PORT": "11141",
     "RESEARCH_PACS_PROTOCOL": "c-store",
+    "RESEARCH_PACS_MAX_ASSOCIATIONS": "4",
+    "RESEARCH_PACS_WINDOW": "",
+    "RESEARCH_PACS_MAX_MEGABYTES_PER_SECOND": "0",
+    "RESEARCH_PACS_TLS": "no",
+    "RESEARCH_PACS_TLS_CA_FILE": "",
+    "RESEARCH_PACS_TLS_CERT_FILE": "",
+    "RESEARCH_PACS_TLS_KEY_FILE": "",
+    "RESEARCH_PACS_DICOMWEB_URL": "",
+    "RESEARCH_PACS_DICOMWEB_USER": "",
+    "RESEARCH_PACS_DICOMWEB_PASSWORD_FILE": "",
+    "RESEARCH_PACS_DICOMWEB_TOKEN_FILE": "",
+    "RESEARCH_PACS_STORAGE_COMMITMENT": "auto",
+    "RESEARCH_PACS_TRANSCODE": "no",
     "LOCAL_AE_TITLE": "DICOM_ASSETS",
     "LOCAL_HOST": "127.0.0.1",
     "LOCAL_PORT": "11142",
+    "LOCAL_TLS": "no",
+    "LOCAL_TLS_CA_FILE": "",
+    "LOCAL_TLS_CERT_FILE": "",
+    "LOCAL_TLS_KEY_FILE": "",
+    "PACS_RETRY_SECONDS": "120",
+    "ONE_PACS_AT_BOTH_ENDS": "no",
+    "MIN_FREE_DISK_MEGABYTES": "1024",
     "REVIEW_DB_URL": "sqlite:///.demo/review.db",
     "IDENTITY_DB_URL": "sqlite:///.demo/identity.db",
     "RESEARCH_DB_URL": "sqlite:///.demo/research.db",
@@ -47,34 +73,12 @@ SETTINGS = {
 for _name, _default in SETTINGS.items():
     os.environ.setdefault(_name, _default)
 
-# EnvVar keeps values out of Dagster's storage and UI: URLs may hold passwords.
-defs = build_definitions(
-    {
-        "local": LocalNodeResource(
-            ae_title=dg.EnvVar("LOCAL_AE_TITLE"), host=dg.EnvVar("LOCAL_HOST"), port=dg.EnvVar.int("LOCAL_PORT")
-        ),
-        "staging_pacs": StagingPacsResource(
-            ae_title=dg.EnvVar("STAGING_PACS_AE_TITLE"),
-            host=dg.EnvVar("STAGING_PACS_HOST"),
-            port=dg.EnvVar.int("STAGING_PACS_PORT"),
-            protocol=dg.EnvVar("STAGING_PACS_PROTOCOL"),
-        ),
-        "research_pacs": ResearchPacsResource(
-            ae_title=dg.EnvVar("RESEARCH_PACS_AE_TITLE"),
-            host=dg.EnvVar("RESEARCH_PACS_HOST"),
-            port=dg.EnvVar.int("RESEARCH_PACS_PORT"),
-            protocol=dg.EnvVar("RESEARCH_PACS_PROTOCOL"),
-        ),
-        "review_db": ReviewDbResource(url=dg.EnvVar("REVIEW_DB_URL")),
-        "identity_db": IdentityDbResource(
-            url=dg.EnvVar("IDENTITY_DB_URL"), secret_file=dg.EnvVar("IDENTITY_SECRET_FILE")
-        ),
-        "registration": RegistrationResource(
-            hook=dg.EnvVar("REGISTRATION_HOOK"), research_db_url=dg.EnvVar("RESEARCH_DB_URL")
-        ),
-        "deidentification": DeidentificationResource(
-            profile=dg.EnvVar("DEIDENTIFICATION_PROFILE"), uid_root=dg.EnvVar("UID_ROOT")
-        ),
-        "data_dir": DataDirResource(path=dg.EnvVar("DATA_DIR")),
-    }
-)
+
+def _env_var(name: str, kind: type) -> Any:
+    """EnvVar keeps values out of Dagster's storage and UI: URLs may hold passwords."""
+    if name not in SETTINGS:
+        raise KeyError(f"no such setting: {name}")
+    return dg.EnvVar.int(name) if kind is int else dg.EnvVar(name)
+
+
+defs = build_definitions(build_resources(_env_var))

@@ -51,6 +51,10 @@ class PacsError(TransientError):
     """A PACS is away, or refuses an association."""
 
 
+class PacsAwayError(PacsError):
+    """A PACS does not answer, is busy, or out of resources for now: worth another try within the same step."""
+
+
 class NothingAcceptedError(PacsError):
     """A PACS took the association, but none of the services or SOP Classes that were proposed."""
 
@@ -61,9 +65,10 @@ class PacsStatusError(PacsError):
     `blames_study` is False where the cause may be a setting, as for a move destination, which holds for all studies.
     """
 
-    def __init__(self, message: str, *, blames_study: bool) -> None:
+    def __init__(self, message: str, *, blames_study: bool, status: int = 0) -> None:
         super().__init__(message)
         self.blames_study = blames_study
+        self.status = status
 
 
 class RunStoppedError(TransientError):

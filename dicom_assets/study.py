@@ -6,18 +6,47 @@ a log line that formats one gives nothing away.
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType
+from typing import NewType, Protocol
+
+from dicom_assets.errors import ChangedContentError, StorageError
 
 Fact = str | int | float | Mapping[str, int]
 """What may be said of a study to anybody: value-free."""
 
-Receive = Callable[[str, bytes], None]
-"""Takes an original SOP Instance UID and a whole Part 10 file; returns once it is safely on disk."""
+Piece = bytes | bytearray | memoryview
+
+
+class IncomingFile(Protocol):
+    """One Part 10 file as it arrives, in pieces of any size. Either kept or dropped, and then done with."""
+
+    def write(self, piece: Piece, /) -> None:
+        """Take the next piece, which the caller may overwrite afterwards.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+
+    def keep(self) -> None:
+        """Return once the whole file is safely on disk: flushed, renamed.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+
+    def drop(self) -> None:
+        """Leave nothing of it."""
+
+
+Receive = Callable[[str], IncomingFile]
+"""Takes an original SOP Instance UID; what is returned takes the file. Any number of threads may call it."""
 
 StudyKey = NewType("StudyKey", str)
 """`S` and 12 Crockford base32 characters; opaque, stable, the Dagster partition key."""
@@ -68,6 +97,23 @@ class InstanceRef:
     sop_instance_uid: str = field(repr=False)
     series_instance_uid: str = field(repr=False)
     sop_class_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyListing:
+    """What a PACS says it has of a study. *Identified* when the PACS is the staging PACS.
+
+    `instances` is None where the PACS does not answer for single instances; `counts` (Series Instance UID to number
+    of instances, "" for the study as a whole where it does not tell by series) is what can be compared then.
+    """
+
+    instances: tuple[InstanceRef, ...] | None
+    counts: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def total(self) -> int:
+        """Number of instances."""
+        return sum(self.counts.values()) if self.instances is None else len(self.instances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,31 +188,74 @@ class RegisteredStudy:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What to ask a staging PACS for: a study, one of its series, or one instance. *Identified*."""
+    """What to ask a staging PACS for: a study, one of its series, or some instances of a series. *Identified*.
+
+    `sop_class_uids` are those of what is asked for, empty where they are not known.
+    """
 
     study_uid: str = field(repr=False)
     series_uid: str | None = field(default=None, repr=False)
-    sop_instance_uid: str | None = field(default=None, repr=False)
+    sop_instance_uids: tuple[str, ...] = field(default=(), repr=False)
     sop_class_uids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
-    """A de-identified instance on its way to the research PACS."""
+    """A de-identified instance on its way to the research PACS, a Part 10 file at `path`.
+
+    `sha256` (hex) is the content that passed the residual scan: only `content` may be sent.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
     path: Path
+    sha256: str
+    size_bytes: int
+
+    def content(self) -> memoryview:
+        """The file's bytes, compared with `sha256`; large files stay on disk until they are sent.
+
+        Raises:
+            ChangedContentError: the file is gone, or is not what was written there.
+            StorageError: it can't be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (FileNotFoundError, ValueError):  # mmap refuses empty files
+            raise self._changed() from None
+        except OSError as error:
+            name = errno.errorcode.get(error.errno or 0, "OSError")
+            raise StorageError(f"Could not read a de-identified file ({name}): check the disk of DATA_DIR.") from None
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise self._changed()
+        return content
+
+    def _changed(self) -> ChangedContentError:
+        return ChangedContentError(
+            f"File {self.path.name} of stage deidentified is gone or not what was written there; it was not sent. "
+            "Find out who changed it, clear the error, then run again with `refresh: true`."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOutcome:
     """What the research PACS answered for one instance.
 
-    `problem` is empty when it was stored; `retriable` tells a full disk from a refusal.
+    `problem` is empty when it was stored; `retriable` tells a full disk from a refusal. `transcoded_to` is the
+    transfer syntax it was sent in where that is another than its own.
     """
 
     sop_instance_uid: str
     problem: str = ""
     retriable: bool = False
+    transcoded_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What a PACS answered to a storage commitment request (PS3.4 J.3): failed SOP Instance UID to reason code."""
+
+    committed: frozenset[str]
+    failed: Mapping[str, int] = field(default_factory=dict)

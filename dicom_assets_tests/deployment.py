@@ -21,17 +21,9 @@ import yaml
 
 from dicom_assets.adapters.audit_trail import latest_run
 from dicom_assets.adapters.identity_db import IdentityDatabase
+from dicom_assets.definitions import SETTINGS
 from dicom_assets.defs.build import build_definitions
-from dicom_assets.defs.resources import (
-    DataDirResource,
-    DeidentificationResource,
-    IdentityDbResource,
-    LocalNodeResource,
-    RegistrationResource,
-    ResearchPacsResource,
-    ReviewDbResource,
-    StagingPacsResource,
-)
+from dicom_assets.defs.settings import build_resources
 from dicom_assets.demo.databases import create_research_db, create_review_db
 from dicom_assets.demo.plan import DemoStudy
 from dicom_assets.study import STAGES, StudyKey
@@ -65,35 +57,8 @@ class Deployment:
         self.environment |= {name: str(value) for name, value in settings.items()}
 
     def definitions(self) -> dg.Definitions:
-        env = self.environment
-        return build_definitions(
-            {
-                "local": LocalNodeResource(
-                    ae_title=env["LOCAL_AE_TITLE"], host=env["LOCAL_HOST"], port=int(env["LOCAL_PORT"])
-                ),
-                "staging_pacs": StagingPacsResource(
-                    ae_title=env["STAGING_PACS_AE_TITLE"],
-                    host=env["STAGING_PACS_HOST"],
-                    port=int(env["STAGING_PACS_PORT"]),
-                    protocol=env["STAGING_PACS_PROTOCOL"],
-                ),
-                "research_pacs": ResearchPacsResource(
-                    ae_title=env["RESEARCH_PACS_AE_TITLE"],
-                    host=env["RESEARCH_PACS_HOST"],
-                    port=int(env["RESEARCH_PACS_PORT"]),
-                    protocol=env["RESEARCH_PACS_PROTOCOL"],
-                ),
-                "review_db": ReviewDbResource(url=env["REVIEW_DB_URL"]),
-                "identity_db": IdentityDbResource(url=env["IDENTITY_DB_URL"], secret_file=env["IDENTITY_SECRET_FILE"]),
-                "registration": RegistrationResource(
-                    hook=env["REGISTRATION_HOOK"], research_db_url=env["RESEARCH_DB_URL"]
-                ),
-                "deidentification": DeidentificationResource(
-                    profile=env["DEIDENTIFICATION_PROFILE"], uid_root=env["UID_ROOT"]
-                ),
-                "data_dir": DataDirResource(path=env["DATA_DIR"]),
-            }
-        )
+        settings = SETTINGS | self.environment
+        return build_definitions(build_resources(lambda name, kind: kind(settings[name])))
 
     def instance(self) -> dg.DagsterInstance:
         home = Path(self.environment["DAGSTER_HOME"])
@@ -222,6 +187,7 @@ def deploy(folder: Path, studies: Sequence[DemoStudy], **settings: object) -> De
         LOCAL_AE_TITLE="DICOM_ASSETS",
         LOCAL_HOST="127.0.0.1",
         LOCAL_PORT=free_port(),
+        PACS_RETRY_SECONDS=1,
         REVIEW_DB_URL=urls["review"],
         IDENTITY_DB_URL=urls["identity"],
         RESEARCH_DB_URL=urls["research"],

@@ -57,7 +57,7 @@ def test_readme_lists_every_field_of_the_run_config_with_its_default() -> None:
 
 def test_example_environment_names_settings_that_exist() -> None:
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
-    named = {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
+    named = {line.lstrip("#").partition("=")[0] for line in lines if re.match(r"#?[A-Z_]+=", line)}
 
     assert named == SETTINGS.keys() | {"DAGSTER_HOME"}
 

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from dicom_assets.errors import ChangedContentError, StorageError, StudyBusyError
-from dicom_assets.study import FileReceipt, Stage, StudyKey
+from dicom_assets.study import FileReceipt, Piece, Stage, StudyKey
 
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
@@ -60,24 +60,59 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_durably(path: Path, chunks: Sequence[bytes | memoryview]) -> FileReceipt:
-    """Write to a temporary name, flush to disk, rename; returns the content's hash and size in bytes."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    digest = hashlib.sha256()
-    size = 0
-    try:
-        with temporary.open("xb") as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                size += file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
+class DurableFile:
+    """A file written under a temporary name, flushed to disk, then renamed; implements the port `FileInWriting`."""
+
+    def __init__(self, path: Path, doing: str) -> None:
+        """`doing` says in an error what could not be done."""
+        self._path = path
+        self._doing = doing
+        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        self._digest = hashlib.sha256()
+        self._size = 0
+        with _storage_errors(doing):
+            self._file = self._temporary.open("xb", buffering=0)
+
+    def write(self, piece: Piece, /) -> None:
+        """Write and hash the next piece."""
+        self._digest.update(piece)
+        rest = memoryview(piece)
+        with _storage_errors(self._doing):
+            while rest:
+                written = self._file.write(rest)
+                self._size += written
+                rest = rest[written:]
+
+    def finish(self) -> FileReceipt:
+        """Flush to disk and rename; returns the content's hash and size in bytes."""
+        try:
+            with _storage_errors(self._doing):
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._temporary.replace(self._path)
+        except BaseException:
+            self.discard()
+            raise
+        return FileReceipt(sha256=self._digest.hexdigest(), size_bytes=self._size)
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
         with suppress(OSError):
-            temporary.unlink()
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+
+def _write_durably(path: Path, chunks: Sequence[bytes | memoryview], doing: str) -> FileReceipt:
+    """Write to a temporary name, flush to disk, rename; returns the content's hash and size in bytes."""
+    file = DurableFile(path, doing)
+    try:
+        for chunk in chunks:
+            file.write(chunk)
+        return file.finish()
+    except BaseException:
+        file.discard()
         raise
-    return FileReceipt(sha256=digest.hexdigest(), size_bytes=size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +162,14 @@ class DraftStage:
         """Whole instance files in the draft, sorted."""
         return sorted(entry.name for entry in (self.path / INSTANCES).iterdir() if not entry.name.startswith("."))
 
+    def begin(self, name: str) -> DurableFile:
+        """Begin an instance file."""
+        return DurableFile(self.path / INSTANCES / name, f"write an instance of stage {self.target.name}")
+
     def write(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> FileReceipt:
         """Write one instance file durably."""
         chunks = [content] if isinstance(content, bytes) else content
-        with _storage_errors(f"write an instance of stage {self.target.name}"):
-            return _write_durably(self.path / INSTANCES / name, chunks)
+        return _write_durably(self.path / INSTANCES / name, chunks, f"write an instance of stage {self.target.name}")
 
     def open(self, name: str) -> BinaryIO:
         """Read an instance file of the draft."""
@@ -147,7 +185,7 @@ class DraftStage:
         """Put the manifest in, then let the draft take the stage's place."""
         with _storage_errors(f"finish stage {self.target.name}"):
             content = json.dumps(manifest, indent=1, sort_keys=True).encode()
-            _write_durably(self.path / MANIFEST, [content])
+            _write_durably(self.path / MANIFEST, [content], f"finish stage {self.target.name}")
             _sync_folder(self.path / INSTANCES)
             _sync_folder(self.path)
             aside = self.target.with_name(f".{self.target.name}.old")
@@ -208,7 +246,7 @@ class FolderStudyStore:
                 if entry.name.startswith("."):
                     entry.unlink()
             if resume:
-                _write_durably(mark, [resume.encode()])
+                _write_durably(mark, [resume.encode()], f"prepare stage {stage}")
         return DraftStage(path=path, target=self._folder(study_key) / stage)
 
     def _folder(self, study_key: StudyKey) -> Path:

@@ -19,6 +19,7 @@ from dicom_assets.defs.resources import (
     ResearchPacsResource,
     ReviewDbResource,
     StagingPacsResource,
+    TransfersResource,
 )
 from dicom_assets.defs.run import Run, failure_of
 from dicom_assets.defs.surroundings import Resources, open_surroundings
@@ -73,6 +74,7 @@ def advance_studies(
     local: LocalNodeResource,
     staging_pacs: StagingPacsResource,
     research_pacs: ResearchPacsResource,
+    transfers: TransfersResource,
     review_db: ReviewDbResource,
     identity_db: IdentityDbResource,
     registration: RegistrationResource,
@@ -81,7 +83,7 @@ def advance_studies(
 ) -> Iterator[None]:
     """Advance the run's studies: those of its partitions, or without any, those of the review queue."""
     resources = Resources(
-        local, staging_pacs, research_pacs, review_db, identity_db, registration, deidentification, data_dir
+        local, staging_pacs, research_pacs, transfers, review_db, identity_db, registration, deidentification, data_dir
     )
     yield from ()
     problem = None

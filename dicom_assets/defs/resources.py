@@ -14,30 +14,58 @@ from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
+from dicom_assets.adapters.pacs.tls import TlsFiles
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs
+from dicom_assets.steps.turnstile import DailyWindow, Turnstile
 
-STAGING_PROTOCOLS = ("c-get", "c-move")
-RESEARCH_PROTOCOLS = ("c-store", "c-get", "c-move")
-"""All of DIMSE: whatever the PACS offers for retrieval, we send by C-STORE and ask by C-FIND."""
+STAGING_PROTOCOLS = ("auto", "dicomweb", "c-get", "c-move")
+RESEARCH_PROTOCOLS = ("c-store", "dicomweb", "c-get", "c-move")
+"""`c-get` and `c-move` mean C-STORE, too: both are DIMSE, whatever the PACS offers for retrieval."""
 
 
-def _node(setting: str, ae_title: str, host: str, port: int) -> PacsNode:
+def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | None, associations: int) -> PacsNode:
     if not 0 < len(ae_title.strip()) <= 16:
         raise ConfigurationError(f"{setting}_AE_TITLE must have 1 to 16 characters.")
     if not 0 < port < 65536:
         raise ConfigurationError(f"{setting}_PORT must be between 1 and 65535.")
-    return PacsNode(ae_title.strip(), host, port, setting)
+    if associations < 1:
+        raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
+    return PacsNode(ae_title.strip(), host, port, setting, tls, associations)
+
+
+def is_yes(setting: str, text: str) -> bool:
+    """Whether a setting says yes.
+
+    Raises:
+        ConfigurationError: it says neither yes nor no.
+    """
+    if text.strip().lower() not in ("yes", "no"):
+        raise ConfigurationError(f"{setting} must be yes or no.")
+    return text.strip().lower() == "yes"
 
 
 class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over what no resource here provides
-    """Base of the resources below."""
+    """Base of the resources below. Each field is the environment variable that `definitions.py` names."""
 
 
-class LocalNodeResource(Settings):
+class TlsSettings(Settings):
+    """The fields of everything that may speak TLS."""
+
+    tls: str
+    tls_ca_file: str
+    tls_cert_file: str
+    tls_key_file: str
+
+    def _tls(self, setting: str) -> TlsFiles | None:
+        files = TlsFiles(setting, self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        return files if is_yes(f"{setting}_TLS", self.tls) else None
+
+
+class LocalNodeResource(TlsSettings):
     """Who we are to the PACSs, and where our Storage SCP listens."""
 
     ae_title: str
@@ -46,21 +74,50 @@ class LocalNodeResource(Settings):
 
     def node(self) -> LocalNode:
         """Our AE title, address and port."""
-        node = _node("LOCAL", self.ae_title, self.host, self.port)
-        return LocalNode(node.ae_title, node.host, node.port)
+        tls = self._tls("LOCAL")
+        node = _node("LOCAL", self.ae_title, self.host, self.port, tls, 1)
+        return LocalNode(node.ae_title, node.host, node.port, tls)
 
 
-class StagingPacsResource(Settings):
-    """The PACS that holds identified studies."""
+class PacsSettings(TlsSettings):
+    """The fields that both PACSs have."""
 
     ae_title: str
     host: str
     port: int
     protocol: str
+    max_associations: int
+    window: str
+    max_megabytes_per_second: int
+    dicomweb_url: str
+    dicomweb_user: str
+    dicomweb_password_file: str
+    dicomweb_token_file: str
+
+    def _pacs_node(self, setting: str) -> PacsNode:
+        return _node(setting, self.ae_title, self.host, self.port, self._tls(setting), self.max_associations)
+
+    def _turnstile(self, setting: str) -> Turnstile:
+        if self.max_megabytes_per_second < 0:
+            raise ConfigurationError(f"{setting}_MAX_MEGABYTES_PER_SECOND must be 0 (no limit) or more.")
+        window = DailyWindow.parse(self.window, f"{setting}_WINDOW")
+        return Turnstile(window, self.max_megabytes_per_second * 1e6)
+
+
+class StagingPacsResource(PacsSettings):
+    """The PACS that holds identified studies."""
+
+    senders: str
+    canary_uid: str
+    move_without_canary: str
 
     def node(self) -> PacsNode:
         """Where it listens."""
-        return _node("STAGING_PACS", self.ae_title, self.host, self.port)
+        return self._pacs_node("STAGING_PACS")
+
+    def turnstile(self) -> Turnstile:
+        """When studies may be pulled."""
+        return self._turnstile("STAGING_PACS")
 
     def connect(self, local: LocalNode) -> StagingPacs:
         """The PACS by the protocol that is set.
@@ -75,17 +132,19 @@ class StagingPacsResource(Settings):
         raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
 
 
-class ResearchPacsResource(Settings):
+class ResearchPacsResource(PacsSettings):
     """The PACS that researchers see."""
 
-    ae_title: str
-    host: str
-    port: int
-    protocol: str
+    storage_commitment: str
+    transcode: str
 
     def node(self) -> PacsNode:
         """Where it listens."""
-        return _node("RESEARCH_PACS", self.ae_title, self.host, self.port)
+        return self._pacs_node("RESEARCH_PACS")
+
+    def turnstile(self) -> Turnstile:
+        """When studies may be published."""
+        return self._turnstile("RESEARCH_PACS")
 
     def connect(self, local: LocalNode) -> ResearchPacs:
         """The PACS by the protocol that is set.
@@ -96,6 +155,28 @@ class ResearchPacsResource(Settings):
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
         return CStorePacs(local, self.node())
+
+
+class TransfersResource(Settings):
+    """What holds for transfers from and to either PACS."""
+
+    retry_seconds: int
+    one_pacs_at_both_ends: str
+    min_free_disk_megabytes: int
+
+    def patience_seconds(self) -> float:
+        """How long a step tries again while a PACS is away.
+
+        Raises:
+            ConfigurationError: PACS_RETRY_SECONDS is negative.
+        """
+        if self.retry_seconds < 0:
+            raise ConfigurationError("PACS_RETRY_SECONDS must be 0 (never try again) or more.")
+        return float(self.retry_seconds)
+
+    def may_be_one_pacs(self) -> bool:
+        """Whether staging and research may be one PACS: for practice alone."""
+        return is_yes("ONE_PACS_AT_BOTH_ENDS", self.one_pacs_at_both_ends)
 
 
 class ReviewDbResource(Settings):

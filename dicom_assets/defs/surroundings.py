@@ -20,6 +20,7 @@ from dicom_assets.defs.resources import (
     ResearchPacsResource,
     ReviewDbResource,
     StagingPacsResource,
+    TransfersResource,
 )
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
@@ -36,6 +37,7 @@ class Resources:
     local: LocalNodeResource
     staging_pacs: StagingPacsResource
     research_pacs: ResearchPacsResource
+    transfers: TransfersResource
     review_db: ReviewDbResource
     identity_db: IdentityDbResource
     registration: RegistrationResource
@@ -83,6 +85,9 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
                 audit=audit,
                 executor=executor,
                 settings=settings,
+                patience_seconds=resources.transfers.patience_seconds(),
+                staging_turnstile=resources.staging_pacs.turnstile(),
+                research_turnstile=resources.research_pacs.turnstile(),
             ),
             audit,
         )
@@ -95,8 +100,13 @@ def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
         ConfigurationError: both PACSs have the same host and port.
     """
     staging, research = resources.staging_pacs.node(), resources.research_pacs.node()
+    if resources.transfers.may_be_one_pacs():
+        return
     if staging.port == research.port and _addresses(staging.host) & _addresses(research.host):
-        raise ConfigurationError("STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them.")
+        raise ConfigurationError(
+            "STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them, "
+            "or, to practise with one PACS, set ONE_PACS_AT_BOTH_ENDS=yes."
+        )
 
 
 def _addresses(host: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
@@ -19,6 +20,7 @@ from dicom_assets.errors import (
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
 from dicom_assets.steps.manifests import StageOutcome
+from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import (
     AuditTrail,
     IdentityDb,
@@ -34,6 +36,7 @@ from dicom_assets.steps.publish_study import publish_study
 from dicom_assets.steps.pull_study import pull_study, standing_pull
 from dicom_assets.steps.register_study import register_study, standing_registration
 from dicom_assets.steps.select_studies import SelectedStudy
+from dicom_assets.steps.turnstile import Turnstile
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 
@@ -50,6 +53,9 @@ class Surroundings:
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
+    patience_seconds: float = 120.0
+    staging_turnstile: Turnstile = field(default_factory=Turnstile)
+    research_turnstile: Turnstile = field(default_factory=Turnstile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,8 @@ class _Journey:
             store=self._around.store,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.PULLED),
+            patience=self._patience(),
+            turnstile=self._around.staging_turnstile,
         )
 
     def _deidentify(self) -> StageOutcome:
@@ -213,6 +221,8 @@ class _Journey:
             store=around.store,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.PUBLISHED),
+            patience=self._patience(),
+            turnstile=around.research_turnstile,
         )
         around.review_db.mark_published(self._study.reviewed.study_uid)
         return outcome
@@ -240,6 +250,16 @@ class _Journey:
     def _go_on(self) -> None:
         if self._is_stopped():
             raise RunStoppedError("The run was stopped; the next one goes on from here.")
+
+    def _patience(self) -> Patience:
+        return Patience(self._around.patience_seconds, self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        self._around.audit.event("study_waits", self._study.study_key, {"seconds": round(seconds, 1)})
+        until = time.monotonic() + seconds
+        while (rest := until - time.monotonic()) > 0:
+            self._go_on()
+            time.sleep(min(rest, 0.5))
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0

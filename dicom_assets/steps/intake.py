@@ -4,123 +4,147 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
 from dicom_assets.deidentification import InstanceIdentity, UnreadableInstanceError, read_identity
 from dicom_assets.errors import StudyError
-from dicom_assets.steps.ports import StageDraft
-from dicom_assets.study import FileReceipt, InstanceRef, Retrieval
+from dicom_assets.steps.ports import FileInWriting, StageDraft
+from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing
 
 
 class Intake:
     """The instances of one study, as they arrive on any number of threads.
 
-    Files are numbered by the order of the expected SOP Instance UIDs, so that a pull that was killed
-    can go on with what it has, and file names say nothing.
+    Files are numbered by the order of the expected SOP Instance UIDs, then of arrival, so that a pull that was
+    killed can go on with what it has, and file names say nothing.
     """
 
-    def __init__(self, study_uid: str, expected: Sequence[InstanceRef], draft: StageDraft) -> None:
-        self._study_uid = study_uid
+    def __init__(self, study_uid: str, listing: StudyListing, draft: StageDraft) -> None:
+        self.study_uid = study_uid
+        self.listing = listing
         self._draft = draft
         self._mutex = threading.Lock()
-        self.expected = {ref.sop_instance_uid: ref for ref in expected}
-        self._names = {uid: f"{number:06d}.dcm" for number, uid in enumerate(sorted(self.expected), start=1)}
+        self.expected = {ref.sop_instance_uid: ref for ref in listing.instances or ()}
+        self._names = {uid: _name(number) for number, uid in enumerate(sorted(self.expected), start=1)}
+        self._next_number = len(self._names) + 1
         self.received: dict[str, FileReceipt] = {}
-        self.differing_duplicates: set[str] = set()
-        self._pending: dict[str, bytes] = {}
+        self._identities: dict[str, InstanceIdentity | None] = {}
+        self._contents: dict[str, set[str]] = {}
+        self._in_writing: set[str] = set()
+        self._again = 0
 
     def take_over_leftovers(self) -> None:
         """Keep the whole instances that a killed run left in the draft, drop everything else."""
         uid_of = {name: uid for uid, name in self._names.items()}
         for name in self._draft.names():
-            uid = uid_of.get(name)
-            if uid is None or not self._is_instance(name, uid):
+            identity = self._read_identity(name)
+            uid = uid_of.get(name, "")
+            if self.listing.instances is None and identity is not None:
+                uid = identity.sop_uid
+            if not uid or identity is None or not self._is_as_announced(identity, uid):
                 self._draft.discard(name)
                 continue
-            with closing(self._draft.open(name)) as file:
-                content = file.read()
-            self.received[uid] = FileReceipt(hashlib.sha256(content).hexdigest(), len(content))
+            self._next_number = max(self._next_number, int(name.partition(".")[0]) + 1)
+            self._take(uid, name, self._receipt_of(name), identity)
 
-    def _is_instance(self, name: str, uid: str) -> bool:
-        identity = self._identity_of(name)
-        return identity is not None and self._is_as_announced(identity, uid)
+    def _receipt_of(self, name: str) -> FileReceipt:
+        with closing(self._draft.open(name)) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has `readinto`
+            return FileReceipt(digest, file.tell())
 
-    def _identity_of(self, name: str) -> InstanceIdentity | None:
-        try:
-            with closing(self._draft.open(name)) as file:
-                return read_identity(file)
-        except UnreadableInstanceError:
-            return None
-
-    def _is_as_announced(self, identity: InstanceIdentity, uid: str) -> bool:
-        return (identity.sop_uid, identity.study_uid) == (uid, self._study_uid)
-
-    def receive(self, sop_instance_uid: str, content: bytes) -> None:
-        """Write an instance; the same bytes again are taken and dropped, other bytes are remembered as a fault."""
+    def _take(self, uid: str, name: str, receipt: FileReceipt, identity: InstanceIdentity | None) -> None:
         with self._mutex:
-            if sop_instance_uid in self.received or sop_instance_uid in self._pending:
-                name = None
-            else:
-                self._pending[sop_instance_uid] = content
-                name = self._names.setdefault(sop_instance_uid, f"{len(self._names) + 1:06d}.dcm")
-        if name is None:
-            self._compare_duplicate(sop_instance_uid, content)
-            return
-        try:
-            receipt = self._draft.write(name, content)
-            with self._mutex:
-                self.received[sop_instance_uid] = receipt
-        finally:
-            with self._mutex:
-                self._pending.pop(sop_instance_uid, None)
+            self._names[uid] = name
+            self.received[uid] = receipt
+            self._identities[uid] = identity
+            self._contents.setdefault(uid, set()).add(receipt.sha256)
+            self._in_writing.discard(uid)
 
-    def _compare_duplicate(self, sop_instance_uid: str, content: bytes) -> None:
+    def receive(self, sop_instance_uid: str) -> Arrival:
+        """Begin an instance; the same bytes again are taken and dropped, other bytes are kept aside as a fault."""
         with self._mutex:
-            receipt = self.received.get(sop_instance_uid)
-            if receipt is None:  # the first one is being written
-                same = self._pending.get(sop_instance_uid) == content
+            is_first = sop_instance_uid not in self.received and sop_instance_uid not in self._in_writing
+            name = self._name_for(sop_instance_uid)
+            if is_first:
+                self._in_writing.add(sop_instance_uid)
             else:
-                same = receipt.sha256 == hashlib.sha256(content).hexdigest()
-            if not same:
-                self.differing_duplicates.add(sop_instance_uid)
+                self._again += 1
+                name = f"{name}.again-{self._again}"
+        try:
+            file = self._draft.begin(name)
+        except BaseException:
+            self.forget(sop_instance_uid)
+            raise
+        return Arrival(self, sop_instance_uid, name, file, is_first=is_first)
+
+    def _name_for(self, uid: str) -> str:
+        if uid not in self._names:
+            self._names[uid] = _name(self._next_number)
+            self._next_number += 1
+        return self._names[uid]
+
+    def arrived(self, uid: str, name: str, receipt: FileReceipt) -> None:
+        """The first copy of an instance is on disk."""
+        self._take(uid, name, receipt, self._read_identity(name))
+
+    def arrived_again(self, uid: str, name: str, receipt: FileReceipt) -> None:
+        """Another copy is on disk; it stays there, aside, if it is not the same as the first."""
+        with self._mutex:
+            contents = self._contents.setdefault(uid, set())
+            is_known = receipt.sha256 in contents
+            contents.add(receipt.sha256)
+        if is_known:
+            self._draft.discard(name)
+
+    def forget(self, uid: str) -> None:
+        """The first copy did not come to its end: the next one is the first."""
+        with self._mutex:
+            self._in_writing.discard(uid)
 
     def drop_differing_duplicates(self) -> int:
-        """Drop the instances that came with two contents, so that the next run asks for them; returns how many."""
-        for uid in self.differing_duplicates:
+        """Drop the instances that came with two contents, so that the next run asks for them; returns how many.
+
+        What came under their names beside the first stays in the draft, for a person to look at.
+        """
+        differing = [uid for uid, contents in self._contents.items() if len(contents) > 1]
+        for uid in differing:
             self._draft.discard(self._names[uid])
-        return len(self.differing_duplicates)
+        return len(differing)
 
     def drop_all(self) -> None:
         """Drop everything that arrived."""
         for uid in self.received:
             self._draft.discard(self._names[uid])
 
+    def drop_what_is_aside(self) -> None:
+        """Drop second copies that turned out to be the same as the first one."""
+        wanted = {self._names[uid] for uid in self.received}
+        for name in self._draft.names():
+            if name not in wanted:
+                self._draft.discard(name)
+
     def name_of(self, sop_instance_uid: str) -> str:
         """The file an instance was written to."""
         return self._names[sop_instance_uid]
 
-    def missing(self) -> list[InstanceRef]:
-        """What was expected and has not arrived."""
+    def missing(self) -> Sequence[InstanceRef]:
+        """What was listed and has not arrived; nothing where the PACS lists no instances."""
         with self._mutex:
             return [ref for uid, ref in self.expected.items() if uid not in self.received]
 
-    def what_to_ask(self) -> list[Retrieval]:
-        """The fewest requests for what is missing: the study, whole series, then single instances."""
-        missing = self.missing()
-        if len(missing) == len(self.expected):
-            return [Retrieval(self._study_uid, sop_class_uids=_classes(missing))] if missing else []
-        requests = []
-        for series_uid in sorted({ref.series_instance_uid for ref in missing}):
-            of_series = [ref for ref in missing if ref.series_instance_uid == series_uid]
-            whole = sum(ref.series_instance_uid == series_uid for ref in self.expected.values())
-            if len(of_series) == whole > 1:
-                requests.append(Retrieval(self._study_uid, series_uid, sop_class_uids=_classes(of_series)))
-            else:
-                requests += [
-                    Retrieval(self._study_uid, series_uid, ref.sop_instance_uid, _classes([ref])) for ref in of_series
-                ]
-        return requests
+    def missing_count(self) -> int:
+        """How many instances have not arrived, by list or, where the PACS gives none, by count."""
+        if self.listing.instances is not None:
+            return len(self.missing())
+        with self._mutex:
+            there = Counter("" if identity is None else identity.series_uid for identity in self._identities.values())
+        counts = self.listing.counts
+        if "" in counts:
+            return max(0, self.listing.total - there.total())
+        short = sum(max(0, count - there[series_uid]) for series_uid, count in counts.items())
+        return max(0, short - there[""])
 
     def identities(self) -> dict[str, InstanceIdentity | None]:
         """Who each received instance says it is; None for what can't be read.
@@ -128,7 +152,7 @@ class Intake:
         Raises:
             StudyError: an instance belongs to another study or is not the one it was announced as.
         """
-        found = {uid: self._identity_of(self.name_of(uid)) for uid in sorted(self.received)}
+        found = {uid: self._identities[uid] for uid in sorted(self.received)}
         strangers = sum(
             identity is not None and not self._is_as_announced(identity, uid) for uid, identity in found.items()
         )
@@ -139,7 +163,47 @@ class Intake:
             )
         return found
 
+    def _read_identity(self, name: str) -> InstanceIdentity | None:
+        try:
+            with closing(self._draft.open(name)) as file:
+                return read_identity(file)
+        except UnreadableInstanceError:
+            return None
 
-def _classes(refs: Sequence[InstanceRef]) -> frozenset[str]:
-    classes = frozenset(ref.sop_class_uid for ref in refs)
-    return frozenset() if "" in classes else classes
+    def _is_as_announced(self, identity: InstanceIdentity, uid: str) -> bool:
+        return (identity.sop_uid, identity.study_uid) == (uid, self.study_uid)
+
+
+class Arrival:
+    """One file on its way in; fulfils `IncomingFile`."""
+
+    def __init__(self, intake: Intake, uid: str, name: str, file: FileInWriting, *, is_first: bool) -> None:
+        self._intake = intake
+        self._uid = uid
+        self._name = name
+        self._file = file
+        self._is_first = is_first
+
+    def write(self, piece: Piece, /) -> None:
+        """Take the next piece."""
+        self._file.write(piece)
+
+    def keep(self) -> None:
+        """Return once the file is safely on disk."""
+        try:
+            receipt = self._file.finish()
+        except BaseException:
+            self.drop()
+            raise
+        report = self._intake.arrived if self._is_first else self._intake.arrived_again
+        report(self._uid, self._name, receipt)
+
+    def drop(self) -> None:
+        """Leave nothing of it."""
+        self._file.discard()
+        if self._is_first:
+            self._intake.forget(self._uid)
+
+
+def _name(number: int) -> str:
+    return f"{number:06d}.dcm"

@@ -9,11 +9,12 @@ from typing import Any, BinaryIO, Protocol
 
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
+    Commitment,
     Fact,
     FileReceipt,
-    InstanceRef,
     OutgoingInstance,
     PatientIdentity,
+    Piece,
     Receive,
     RegisteredStudy,
     Retrieval,
@@ -22,43 +23,61 @@ from dicom_assets.study import (
     Stage,
     StoreOutcome,
     StudyKey,
+    StudyListing,
     Subject,
 )
 
 
-class StagingPacs(Protocol):
-    """The PACS that holds identified studies."""
+class Pacs(Protocol):
+    """A PACS at either end. Any number of threads may use it; it keeps to the number of connections it may have."""
 
     @property
     def name(self) -> str:
-        """AE title, host and port, to tell one staging PACS from another in a manifest."""
+        """AE title, host and port (or the DICOMweb address), to tell one PACS from another in a manifest."""
 
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study; empty when it has none."""
+    @property
+    def connections(self) -> int:
+        """How many associations or connections we may have there at once, over all studies."""
+
+    def find_study(self, study_uid: str) -> StudyListing:
+        """What the PACS says it has of a study: its instances, or counts where it does not answer for instances.
+
+        Raises:
+            PacsAwayError: it can't be asked for now.
+            PacsError: it ended the query with a failure.
+        """
+
+
+class StagingPacs(Pacs, Protocol):
+    """The PACS that holds identified studies."""
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask once; hand every instance that arrives to `receive`. Never raises for what did not arrive.
 
         Raises:
-            PacsError: no association, or the PACS ended the operation with a failure.
+            PacsAwayError: no association for now, or it was lost on the way.
+            PacsError: the PACS ended the operation with a failure.
+            StorageError: an instance that arrived could not be written.
         """
 
 
-class ResearchPacs(Protocol):
+class ResearchPacs(Pacs, Protocol):
     """The PACS that researchers see."""
 
-    @property
-    def name(self) -> str:
-        """AE title, host and port, to tell one research PACS from another in a manifest."""
-
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study; empty when it has none."""
-
     def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
-        """Send each instance once and yield its outcome as the PACS answers.
+        """Send each instance once, several at a time, and yield its outcome as the PACS answers, in any order.
 
         Raises:
-            PacsError: no association, or it was lost on the way.
+            PacsAwayError: no association for now, or it was lost on the way.
+            PacsError: the PACS can't be sent to.
+            ChangedContentError: an instance's content is not what passed the residual scan.
+        """
+
+    def commit(self, instances: Sequence[OutgoingInstance]) -> Commitment | None:
+        """Ask the PACS to commit itself to keeping the instances; None where it does not offer that.
+
+        Raises:
+            PacsAwayError: it offered, and then did not answer in time.
         """
 
 
@@ -192,11 +211,27 @@ class Folder(Protocol):
         """Copy a source file to the quarantine folder, where there is one."""
 
 
+class FileInWriting(Protocol):
+    """An instance file that is being written; nobody sees it before `finish`."""
+
+    def write(self, piece: Piece, /) -> None:
+        """Write the next piece."""
+
+    def finish(self) -> FileReceipt:
+        """Flush to disk and rename to its name."""
+
+    def discard(self) -> None:
+        """Leave nothing of it; harmless once it is finished."""
+
+
 class StageDraft(Protocol):
     """A stage's folder while it is being written; nobody sees it before `commit`. Picklable."""
 
     def names(self) -> Sequence[str]:
         """Instance files that a killed run left in this draft, sorted."""
+
+    def begin(self, name: str) -> FileInWriting:
+        """Begin an instance file under a temporary name."""
 
     def write(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> FileReceipt:
         """Write one instance file: temporary name, flushed to disk, renamed."""

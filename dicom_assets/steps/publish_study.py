@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from dicom_assets.errors import ChangedContentError, PacsError, StudyError
+from dicom_assets.errors import StudyError
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
+from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, ResearchPacs, StageDraft, StageFolder, StudyStore
 from dicom_assets.steps.register_study import require_something
-from dicom_assets.study import OutgoingInstance, Stage, StoreOutcome, StudyKey
+from dicom_assets.steps.sending import Sending
+from dicom_assets.steps.turnstile import Turnstile
+from dicom_assets.study import OutgoingInstance, Stage, StudyKey, StudyListing
 
 Instances = Sequence[Mapping[str, Any]]
 
@@ -29,6 +30,8 @@ def publish_study(
     store: StudyStore,
     refresh: bool,
     progress: Progress,
+    patience: Patience,
+    turnstile: Turnstile,
 ) -> StageOutcome:
     """Publish a registered study unless that stands already; sends only what the research PACS lacks.
 
@@ -40,36 +43,44 @@ def publish_study(
         PacsError: the research PACS is away, out of resources, or does not show all of what was sent.
     """
     require_something(deidentified)
-    watch = Stopwatch()
     inputs = {"deidentified": deidentified.digest(), "research_pacs": research_pacs.name}
-    instances: Instances = deidentified.manifest()["instances"]
+    manifest = deidentified.manifest()
+    instances: Instances = manifest["instances"]
     study_uid = instances[0]["study_instance_uid"]
-    present = _present(research_pacs, study_uid)
+    hashes = {instance["sop_instance_uid"]: instance["sha256"] for instance in instances}
+    listing = patience.keep_trying(lambda: research_pacs.find_study(study_uid))
     finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
-    if finished is not None and present == finished.manifest()["hashes"].keys():
+    if finished is not None and _is_all_there(listing, finished.manifest()["hashes"]):
         return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
     draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
-    hashes = {instance["sop_instance_uid"]: instance["sha256"] for instance in instances}
-    _refuse_outdated(present, hashes, _sent_before(store, study_key, draft, research_pacs))
-    to_send = [instance for instance in instances if instance["sop_instance_uid"] not in present]
+    before = _sent_before(store, study_key, draft, research_pacs)
+    turnstile.wait(patience.pause)
+    watch = Stopwatch()
+    _refuse_outdated(listing, hashes, before)
     draft.write(_JOURNAL, json.dumps({"research_pacs": research_pacs.name, "hashes": hashes}).encode())
-    _send(deidentified, to_send, research_pacs, progress)
-    _confirm(instances, _present(research_pacs, study_uid))
+    outgoing = [_outgoing(deidentified, instance) for instance in instances]
+    sending = Sending(study_uid, outgoing, research_pacs, patience, progress)
+    sent = sending.send(listing)
+    turnstile.passed(sum(item.size_bytes for item in sent))
     facts = {
         "instances": len(instances),
         "series": len({instance["series_instance_uid"] for instance in instances}),
         "bytes": sum(instance["bytes"] for instance in instances),
-        "sent": len(to_send),
-        "already_there": len(instances) - len(to_send),
-        "study_instance_uid": deidentified.manifest()["facts"]["study_instance_uid"],
+        "sent": len(sent),
+        "already_there": len(instances) - len(sent),
+        **sending.confirm(),
+        "study_instance_uid": manifest["facts"]["study_instance_uid"],
         "seconds": watch.seconds(),
     }
-    folder = commit(draft, study_key, Stage.PUBLISHED, inputs=inputs, facts=facts, content={"hashes": hashes})
+    content = {"hashes": hashes, "transcoded": sending.transcoded}
+    folder = commit(draft, study_key, Stage.PUBLISHED, inputs=inputs, facts=facts, content=content)
     return StageOutcome(study_key, Stage.PUBLISHED, folder, redone=True)
 
 
-def _present(research_pacs: ResearchPacs, study_uid: str) -> set[str]:
-    return {ref.sop_instance_uid for ref in research_pacs.find_instances(study_uid)}
+def _is_all_there(listing: StudyListing, hashes: Mapping[str, str]) -> bool:
+    if listing.instances is None:
+        return listing.total == len(hashes)
+    return {ref.sop_instance_uid for ref in listing.instances} == hashes.keys()
 
 
 def _sent_before(
@@ -88,8 +99,15 @@ def _sent_before(
     return hashes
 
 
-def _refuse_outdated(present: set[str], hashes: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Stop where the research PACS holds another content, or one of unknown origin: it may keep it whatever is sent."""
+def _refuse_outdated(listing: StudyListing, hashes: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Stop where the research PACS holds another content, or one of unknown origin: it may keep it whatever is sent.
+
+    Where it tells only how many it holds, every instance is taken for one that it may hold.
+    """
+    if listing.instances is None:
+        present = set(hashes) if listing.total else set()
+    else:
+        present = {ref.sop_instance_uid for ref in listing.instances}
     outdated = sum(before.get(uid) != digest for uid, digest in hashes.items() if uid in present)
     if outdated:
         raise StudyError(
@@ -99,49 +117,12 @@ def _refuse_outdated(present: set[str], hashes: Mapping[str, str], before: Mappi
         )
 
 
-def _send(deidentified: StageFolder, to_send: Instances, research_pacs: ResearchPacs, progress: Progress) -> None:
-    outgoing = [_outgoing(deidentified, instance) for instance in to_send]
-    problems: list[StoreOutcome] = []
-    with closing(research_pacs.store(outgoing)) as outcomes:
-        for number, outcome in enumerate(outcomes, start=1):
-            if outcome.problem:
-                problems.append(outcome)
-            progress(number, len(outgoing))
-    if not problems:
-        return
-    counts = Counter(outcome.problem for outcome in problems)
-    said = "; ".join(f"{count} {problem}" for problem, count in counts.most_common())
-    message = f"The research PACS did not take {len(problems)} of {len(outgoing)} instances: {said}."
-    if all(outcome.retriable for outcome in problems):
-        raise PacsError(f"{message} It is out of resources; run again later.")
-    raise StudyError(f"{message} See its own log, or have it accept these.")
-
-
 def _outgoing(deidentified: StageFolder, instance: Mapping[str, Any]) -> OutgoingInstance:
-    with closing(deidentified.open(instance["file"])) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has `readinto`
-    if digest != instance["sha256"]:
-        raise ChangedContentError(
-            f"File {instance['file']} of stage deidentified is not what was written there; nothing was sent. "
-            "Find out who changed it, clear the error, then run again with `refresh: true`."
-        )
     return OutgoingInstance(
         sop_instance_uid=instance["sop_instance_uid"],
         sop_class_uid=instance["sop_class_uid"],
         transfer_syntax_uid=instance["transfer_syntax_uid"],
         path=deidentified.path_of(instance["file"]),
+        sha256=instance["sha256"],
+        size_bytes=instance["bytes"],
     )
-
-
-def _confirm(instances: Instances, present: set[str]) -> None:
-    wanted = {instance["sop_instance_uid"] for instance in instances}
-    if missing := len(wanted - present):
-        raise PacsError(
-            f"The research PACS answered that it stored all, but does not show {missing} of {len(wanted)} instances: "
-            "run again, only what is missing will be sent."
-        )
-    if surplus := len(present - wanted):
-        raise StudyError(
-            f"The research PACS holds {surplus} instance(s) of this study that are not, or no longer, "
-            "among the de-identified ones: have them removed there, then clear the error and run again."
-        )

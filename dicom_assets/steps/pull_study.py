@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +12,11 @@ from dicom_assets.deidentification import InstanceIdentity
 from dicom_assets.errors import IncompleteStudyError, PacsError, PacsStatusError, StudyError, StudyNotFoundError
 from dicom_assets.steps.intake import Intake
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, digest_of, standing
+from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, StageFolder, StagingPacs, StudyStore
-from dicom_assets.study import PatientIdentity, ReviewedStudy, Stage, StudyKey
+from dicom_assets.steps.requests import requests_for
+from dicom_assets.steps.turnstile import Turnstile
+from dicom_assets.study import IncomingFile, PatientIdentity, Receive, Retrieval, ReviewedStudy, Stage, StudyKey
 
 ROUNDS = 3
 """How many times the staging PACS is asked for what is missing before the study fails."""
@@ -25,6 +30,8 @@ def pull_study(
     store: StudyStore,
     refresh: bool,
     progress: Progress,
+    patience: Patience,
+    turnstile: Turnstile,
 ) -> StageOutcome:
     """Pull a study unless it stands already, as it was when it was last reviewed.
 
@@ -38,24 +45,28 @@ def pull_study(
     finished = None if refresh else standing(store, study_key, Stage.PULLED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.PULLED, finished, redone=False)
+    turnstile.wait(patience.pause)
     watch = Stopwatch()
-    expected = staging_pacs.find_instances(reviewed.study_uid)
-    if not expected:
+    listing = patience.keep_trying(lambda: staging_pacs.find_study(reviewed.study_uid))
+    if not listing.total:
         raise StudyNotFoundError("The staging PACS has no instance of this study: was it moved or deleted there?")
     draft = store.draft(study_key, Stage.PULLED, resume="" if refresh else digest_of(inputs))
-    intake = Intake(reviewed.study_uid, expected, draft)
+    intake = Intake(reviewed.study_uid, listing, draft)
     intake.take_over_leftovers()
-    _retrieve_all(intake, staging_pacs, progress)
+    _retrieve_all(intake, staging_pacs, patience, progress)
     identities = _identities(intake)
+    intake.drop_what_is_aside()
+    size_bytes = sum(receipt.size_bytes for receipt in intake.received.values())
+    turnstile.passed(size_bytes)
     facts = {
         "instances": len(intake.received),
-        "series": len({ref.series_instance_uid for ref in intake.expected.values()}),
-        "bytes": sum(receipt.size_bytes for receipt in intake.received.values()),
+        "series": len({identity.series_uid for identity in identities.values() if identity is not None}),
+        "bytes": size_bytes,
         "unreadable": sum(identity is None for identity in identities.values()),
         "seconds": watch.seconds(),
     }
     content = {
-        "complete_by": "instances",
+        "complete_by": "counts" if listing.instances is None else "instances",
         "instances": [_entry(intake, uid, identity) for uid, identity in identities.items()],
     }
     folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content)
@@ -73,33 +84,65 @@ def _inputs(reviewed: ReviewedStudy, staging_pacs: StagingPacs) -> dict[str, str
     return {"review": reviewed.version, "staging_pacs": staging_pacs.name}
 
 
-def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, progress: Progress) -> None:
-    total = len(intake.expected)
+def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, patience: Patience, progress: Progress) -> None:
+    total = intake.listing.total
+    last_gain = time.monotonic()
 
-    def receive(sop_instance_uid: str, content: bytes) -> None:
-        intake.receive(sop_instance_uid, content)
+    def receive(sop_instance_uid: str) -> IncomingFile:
+        nonlocal last_gain
+        last_gain = time.monotonic()
         progress(min(len(intake.received), total), total)
+        return intake.receive(sop_instance_uid)
+
+    def ask() -> PacsStatusError | None:
+        return _ask(requests_for(intake, round_number), staging_pacs, receive)
 
     failure: PacsError | None = None
-    for _ in range(ROUNDS):
-        failure = None
-        for retrieval in intake.what_to_ask():
-            progress(len(intake.received), total)
-            try:
-                staging_pacs.retrieve(retrieval, receive)
-            except PacsStatusError as error:
-                failure = error
-            except PacsError as error:
-                failure = error
-                break
-        if not intake.missing():
+    for round_number in range(ROUNDS):
+        patience.pause_before_round(round_number)
+        try:
+            failure = patience.keep_trying(ask, last_gain=lambda: last_gain)
+        except PacsError as error:
+            failure = error
             break
+        if not intake.missing_count():
+            break
+    progress(min(len(intake.received), total), total)
+    _judge(intake, failure)
+
+
+def _ask(retrievals: Sequence[Retrieval], staging_pacs: StagingPacs, receive: Receive) -> PacsStatusError | None:
+    """Ask for each once, as many at a time as there may be connections; returns a failure that was the PACS's answer.
+
+    Raises:
+        PacsError: the PACS can't be asked.
+        DicomAssetsError: what was received could not be taken in, or the run was ended.
+    """
+    if not retrievals:
+        return None
+    answer: PacsStatusError | None = None
+    with ThreadPoolExecutor(min(len(retrievals), staging_pacs.connections), "retrieve") as pool:
+        futures = [pool.submit(staging_pacs.retrieve, retrieval, receive) for retrieval in retrievals]
+        try:
+            for future in as_completed(futures):
+                try:
+                    future.result()
+                except PacsStatusError as error:
+                    answer = error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return answer
+
+
+def _judge(intake: Intake, failure: PacsError | None) -> None:
+    """Raise for what did not arrive, or arrived with two contents."""
     if differing := intake.drop_differing_duplicates():
         raise StudyError(
             f"{differing} instance(s) arrived twice with different content under one "
             "SOP Instance UID: have the staging PACS's copy repaired."
         )
-    missing = len(intake.missing())
+    missing, total = intake.missing_count(), intake.listing.total
     if not missing:
         return
     blames_study = isinstance(failure, PacsStatusError) and (missing < total or failure.blames_study)

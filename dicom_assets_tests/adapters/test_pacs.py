@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.sop_class import CTImageStorage as CTStorageContext  # type: ignore[attr-defined]
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, silence_dicom_libraries
-from dicom_assets.adapters.pacs.query import find_instances
+from dicom_assets.adapters.pacs.query import find_study
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
@@ -25,6 +26,7 @@ from dicom_assets.demo.studies import demo_studies
 from dicom_assets.errors import PacsError
 from dicom_assets.study import OutgoingInstance, Retrieval
 from dicom_assets_tests.deployment import free_port
+from dicom_assets_tests.receiving import Received
 
 MIXED = next(study for study in demo_studies() if study.number == 5)
 """CT, MR, SR and a scan, in five transfer syntaxes."""
@@ -68,12 +70,12 @@ def test_instances_arrive_byte_for_byte_in_their_own_transfer_syntax(
 ) -> None:
     scp = StorageScp(local, node.ae_title)
     staging = CGetPacs(local, node) if protocol == "c-get" else CMovePacs(local, node, scp)
-    arrived: dict[str, bytes] = {}
-    expected = staging.find_instances(MIXED.study_uid)
+    arrived = Received()
+    expected = staging.find_study(MIXED.study_uid).instances or ()
 
     staging.retrieve(
         Retrieval(MIXED.study_uid, sop_class_uids=frozenset(ref.sop_class_uid for ref in expected)),
-        arrived.__setitem__,
+        arrived.receive,
     )
 
     assert {uid: data_set_of(content) for uid, content in arrived.items()} == {
@@ -84,18 +86,18 @@ def test_instances_arrive_byte_for_byte_in_their_own_transfer_syntax(
 def test_series_and_single_instances_can_be_asked_for(local: LocalNode, node: PacsNode) -> None:
     staging = CGetPacs(local, node)
     series = MIXED.series[0]
-    by_series: dict[str, bytes] = {}
-    single: dict[str, bytes] = {}
+    by_series = Received()
+    single = Received()
 
-    staging.retrieve(Retrieval(MIXED.study_uid, series.uid), by_series.__setitem__)
-    staging.retrieve(Retrieval(MIXED.study_uid, series.uid, series.sop_uids[0]), single.__setitem__)
+    staging.retrieve(Retrieval(MIXED.study_uid, series.uid), by_series.receive)
+    staging.retrieve(Retrieval(MIXED.study_uid, series.uid, (series.sop_uids[0],)), single.receive)
 
     assert set(by_series) == set(series.sop_uids)
     assert set(single) == {series.sop_uids[0]}
 
 
 def test_instances_are_found_with_their_series_and_class(local: LocalNode, node: PacsNode) -> None:
-    found = {ref.sop_instance_uid: ref for ref in find_instances(local, node, MIXED.study_uid)}
+    found = {ref.sop_instance_uid: ref for ref in find_study(local, node, MIXED.study_uid).instances or ()}
 
     for series in MIXED.series:
         for uid in series.sop_uids:
@@ -104,7 +106,7 @@ def test_instances_are_found_with_their_series_and_class(local: LocalNode, node:
 
 
 def test_unknown_study_is_found_to_have_nothing(local: LocalNode, node: PacsNode) -> None:
-    assert find_instances(local, node, "1.2.3.4.5") == []
+    assert find_study(local, node, "1.2.3.4.5").total == 0
 
 
 def test_reactor_stays_parked_between_operations(local: LocalNode, node: PacsNode) -> None:
@@ -123,7 +125,7 @@ def test_many_operations_on_many_associations_lose_no_response(local: LocalNode,
     def ask() -> None:
         try:
             for _ in range(10):
-                assert len(find_instances(local, node, MIXED.study_uid)) == MIXED.instances
+                assert find_study(local, node, MIXED.study_uid).total == MIXED.instances
         except BaseException as error:  # noqa: BLE001  told below, on the test's own thread
             problems.append(error)
 
@@ -140,9 +142,9 @@ class TestStorageScp:
     def test_instance_of_a_study_that_nobody_waits_for_is_refused(self, local: LocalNode, tmp_path: Path) -> None:
         study = demo_studies()[0]
         scp = StorageScp(local, "STAGING")
-        arrived: dict[str, bytes] = {}
+        arrived = Received()
 
-        with scp.waiting_for("1.2.3.4", 1, arrived.__setitem__):
+        with scp.waiting_for("1.2.3.4", 1, arrived.receive):
             status = self.send(local, "STAGING", instance_file(study, study.series[0], 0), tmp_path)
 
         assert status == 0x0124
@@ -152,7 +154,7 @@ class TestStorageScp:
         study = demo_studies()[0]
         scp = StorageScp(local, "STAGING")
 
-        with scp.waiting_for(study.study_uid, 1, lambda *_: None):
+        with scp.waiting_for(study.study_uid, 1, Received().receive):
             status = self.send(local, "SOMEBODY", instance_file(study, study.series[0], 0), tmp_path)
 
         assert status is None
@@ -160,7 +162,7 @@ class TestStorageScp:
     def test_nobody_listens_while_nothing_is_waited_for(self, local: LocalNode, tmp_path: Path) -> None:
         study = demo_studies()[0]
         scp = StorageScp(local, "STAGING")
-        with scp.waiting_for(study.study_uid, 1, lambda *_: None):
+        with scp.waiting_for(study.study_uid, 1, Received().receive):
             pass
 
         assert self.send(local, "STAGING", instance_file(study, study.series[0], 0), tmp_path) is None
@@ -185,8 +187,8 @@ class TestSending:
         self, local: LocalNode, node: PacsNode, tmp_path: Path
     ) -> None:
         private_class = "1.2.3.4.5.6.7"
-        outgoing = OutgoingInstance("1.2.3", private_class, ExplicitVRLittleEndian, tmp_path / "never-read.dcm")
-        known = OutgoingInstance("1.2.4", CTImageStorage, ExplicitVRLittleEndian, self.file(tmp_path))
+        outgoing = OutgoingInstance("1.2.3", private_class, ExplicitVRLittleEndian, tmp_path / "never-read.dcm", "", 0)
+        known = self.outgoing(tmp_path, "1.2.4")
 
         outcomes = {o.sop_instance_uid: o for o in CStorePacs(local, node).store([outgoing, known])}
 
@@ -196,7 +198,9 @@ class TestSending:
     def test_pacs_that_accepts_nothing_of_it_refuses_each_instance(
         self, local: LocalNode, node: PacsNode, tmp_path: Path
     ) -> None:
-        outgoing = OutgoingInstance("1.2.3", "1.2.3.4.5.6.7", ExplicitVRLittleEndian, tmp_path / "never-read.dcm")
+        outgoing = OutgoingInstance(
+            "1.2.3", "1.2.3.4.5.6.7", ExplicitVRLittleEndian, tmp_path / "never-read.dcm", "", 0
+        )
 
         [outcome] = CStorePacs(local, node).store([outgoing])
 
@@ -205,17 +209,19 @@ class TestSending:
 
     def test_pacs_that_is_away_says_which_settings_to_look_at(self, local: LocalNode, tmp_path: Path) -> None:
         away = CStorePacs(local, PacsNode("RESEARCH", "127.0.0.1", free_port(), "RESEARCH_PACS"))
-        outgoing = OutgoingInstance("1.2.3", CTImageStorage, ExplicitVRLittleEndian, self.file(tmp_path))
+        outgoing = self.outgoing(tmp_path, "1.2.3")
 
         with pytest.raises(PacsError, match="RESEARCH_PACS_HOST and RESEARCH_PACS_PORT"):
             list(away.store([outgoing]))
 
     @staticmethod
-    def file(folder: Path) -> Path:
+    def outgoing(folder: Path, uid: str) -> OutgoingInstance:
         study = demo_studies()[0]
         file = folder / "outgoing.dcm"
-        file.write_bytes(instance_file(study, study.series[0], 0))
-        return file
+        content = instance_file(study, study.series[0], 0)
+        file.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        return OutgoingInstance(uid, CTImageStorage, ExplicitVRLittleEndian, file, digest, len(content))
 
 
 class TestContexts:

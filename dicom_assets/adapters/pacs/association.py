@@ -15,7 +15,8 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from dicom_assets.errors import NothingAcceptedError, PacsError
+from dicom_assets.adapters.pacs.tls import TlsFiles, client_context
+from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsError
 
 CONNECTION_TIMEOUT_SECONDS = 10
 ACSE_TIMEOUT_SECONDS = 30
@@ -32,12 +33,17 @@ Handlers = list[evt.EventHandlerType]
 
 @dataclass(frozen=True, slots=True)
 class PacsNode:
-    """Where a PACS listens, and the settings' prefix that says so (`STAGING_PACS`, `RESEARCH_PACS`)."""
+    """Where a PACS listens, and the settings' prefix that says so (`STAGING_PACS`, `RESEARCH_PACS`).
+
+    `tls` is None for plain DICOM; `max_associations` is how many we may have there at once.
+    """
 
     ae_title: str
     host: str
     port: int
     setting: str
+    tls: TlsFiles | None = None
+    max_associations: int = 2
 
     @property
     def name(self) -> str:
@@ -47,11 +53,12 @@ class PacsNode:
 
 @dataclass(frozen=True, slots=True)
 class LocalNode:
-    """Who we are to the PACSs."""
+    """Who we are to the PACSs; `tls` is None where our Storage SCP speaks plain DICOM."""
 
     ae_title: str
     host: str
     port: int
+    tls: TlsFiles | None = None
 
 
 def silence_dicom_libraries() -> None:
@@ -129,6 +136,7 @@ def associate(
         ae_title=pacs.ae_title,
         max_pdu=0,
         ext_neg=list(roles),
+        tls_args=None if pacs.tls is None else (client_context(pacs.tls), pacs.host),
         evt_handlers=[(evt.EVT_CONN_OPEN, set_no_delay), *(handlers or [])],
     )
     if not assoc.is_established:
@@ -149,26 +157,28 @@ def associate(
 
 def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     if assoc.is_rejected:
-        return PacsError(_why_rejected(assoc, local, pacs))
+        return _why_rejected(assoc, local, pacs)
     if not _answers(pacs):
-        return PacsError(
+        return PacsAwayError(
             f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
             f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
         )
     look = f"check {pacs.setting}_* and the PACS's own log."
     if assoc.acceptor.primitive is not None:
         return NothingAcceptedError(f"{pacs.name} accepts none of the services asked for: {look}")
-    return PacsError(f"{pacs.name} closed the connection: {look}")
+    return PacsAwayError(f"{pacs.name} closed the connection: {look}")
 
 
-def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> str:
+def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     primitive = assoc.acceptor.primitive
     diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
     if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
-        return f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE."
+        return PacsError(f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE.")
     if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
-        return f"{pacs.name} does not know our AE title {local.ae_title}: register it there, or correct LOCAL_AE_TITLE."
-    return f"{pacs.name} rejected the association for now: try again later, or ask who runs it."
+        return PacsError(
+            f"{pacs.name} does not know our AE title {local.ae_title}: register it there, or correct LOCAL_AE_TITLE."
+        )
+    return PacsAwayError(f"{pacs.name} rejected the association for now: try again later, or ask who runs it.")
 
 
 def _answers(pacs: PacsNode) -> bool:

@@ -1,4 +1,4 @@
-"""C-FIND: which instances a PACS says it has of a study (PS3.4 C.6.2, Study Root)."""
+"""C-FIND: what a PACS says it has of a study (PS3.4 C.6.2, Study Root)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, status_of
-from dicom_assets.errors import PacsError
-from dicom_assets.study import InstanceRef
+from dicom_assets.errors import PacsAwayError, PacsStatusError
+from dicom_assets.study import InstanceRef, StudyListing
 
 _PENDING = (0xFF00, 0xFF01)
+_OUT_OF_RESOURCES = 0xA700
+# What PACSs answer that do not support a query level (PS3.4 Table C.4-1).
+_UNABLE_TO_PROCESS = range(0xC000, 0xD000)
+_NOT_SUPPORTED = (0xA900, 0x0122)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +33,88 @@ class QueriedPacs:
         """AE title, host and port."""
         return self.pacs.name
 
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:
-        """Every instance the PACS says it has of a study.
+    @property
+    def connections(self) -> int:
+        """How many associations it may be asked for at once."""
+        return self.pacs.max_associations
+
+    def find_study(self, study_uid: str) -> StudyListing:
+        """What the PACS says it has of a study.
 
         Raises:
-            PacsError: no association, or the PACS ended a query with a failure.
+            PacsAwayError: no association for now, or it was lost on the way.
+            PacsError: the PACS ended a query with a failure.
         """
-        return find_instances(self.local, self.pacs, study_uid)
+        return find_study(self.local, self.pacs, study_uid)
 
 
-def find_instances(local: LocalNode, pacs: PacsNode, study_uid: str) -> Sequence[InstanceRef]:
-    """Every instance of a study, asked for series by series as the hierarchical model wants it.
+def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing:
+    """What a PACS has of a study, asked for series by series as the hierarchical model wants it.
+
+    Where it does not answer at IMAGE level, its Number of Series Related Instances (0020,1209), else its Number
+    of Study Related Instances (0020,1208).
 
     Raises:
-        PacsError: no association, or the PACS ended a query with a failure.
+        PacsAwayError: no association for now, or it was lost on the way.
+        PacsError: the PACS ended a query with a failure, or tells neither instances nor counts.
     """
     context = build_context(StudyRootQueryRetrieveInformationModelFind)
-    found: dict[str, InstanceRef] = {}
     with associate(local, pacs, [context]) as assoc:
-        for series in list(_find(assoc, pacs, _series_query(study_uid))):
-            series_uid = str(series.get("SeriesInstanceUID", ""))
+        series = list(_find(assoc, pacs, _series_query(study_uid)))
+        instances = _instances_of(assoc, pacs, study_uid, series)
+        if instances is not None:
+            return StudyListing(instances)
+        by_series = {_text(one, "SeriesInstanceUID"): _count(one, "NumberOfSeriesRelatedInstances") for one in series}
+        if by_series and all(by_series.values()) and "" not in by_series:
+            return StudyListing(None, by_series)
+        studies = list(_find(assoc, pacs, _study_query(study_uid)))
+    total = _count(studies[0], "NumberOfStudyRelatedInstances") if len(studies) == 1 else 0
+    if not total:
+        raise PacsStatusError(
+            f"{pacs.name} lists the study, but neither its instances nor how many there are: "
+            "have it answer C-FIND at IMAGE level, or with Number of Series Related Instances (0020,1209).",
+            blames_study=False,
+        )
+    return StudyListing(None, {"": total})
+
+
+def _instances_of(
+    assoc: Association, pacs: PacsNode, study_uid: str, series: Sequence[Dataset]
+) -> tuple[InstanceRef, ...] | None:
+    """The instances of all series; None where the PACS has none to show for a series, or does not know the level."""
+    found: dict[str, InstanceRef] = {}
+    for one in series:
+        series_uid = _text(one, "SeriesInstanceUID")
+        before = len(found)
+        try:
             for instance in _find(assoc, pacs, _instance_query(study_uid, series_uid)):
-                uid = str(instance.get("SOPInstanceUID", ""))
+                uid = _text(instance, "SOPInstanceUID")
                 if uid:
-                    found[uid] = InstanceRef(uid, series_uid, str(instance.get("SOPClassUID", "")))
-    return sorted(found.values(), key=lambda ref: ref.sop_instance_uid)
+                    found[uid] = InstanceRef(uid, series_uid, _text(instance, "SOPClassUID"))
+        except PacsStatusError as error:
+            if error.status in _NOT_SUPPORTED or error.status in _UNABLE_TO_PROCESS:
+                return None
+            raise
+        if len(found) == before:
+            return None
+    return tuple(sorted(found.values(), key=lambda ref: ref.sop_instance_uid))
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    return str(ds.get(keyword) or "").strip()
+
+
+def _count(ds: Dataset, keyword: str) -> int:
+    text = _text(ds, keyword)
+    return int(text) if text.isdigit() else 0
+
+
+def _study_query(study_uid: str) -> Dataset:
+    query = Dataset()
+    query.QueryRetrieveLevel = "STUDY"
+    query.StudyInstanceUID = study_uid
+    query.NumberOfStudyRelatedInstances = None
+    return query
 
 
 def _series_query(study_uid: str) -> Dataset:
@@ -61,6 +122,7 @@ def _series_query(study_uid: str) -> Dataset:
     query.QueryRetrieveLevel = "SERIES"
     query.StudyInstanceUID = study_uid
     query.SeriesInstanceUID = ""
+    query.NumberOfSeriesRelatedInstances = None
     return query
 
 
@@ -80,6 +142,9 @@ def _find(assoc: Association, pacs: PacsNode, query: Dataset) -> Iterator[Datase
         if status in _PENDING and identifier is not None:
             yield identifier
         elif status is None:
-            raise PacsError(f"{pacs.name} broke off a C-FIND: check that it is up, then run again.")
+            raise PacsAwayError(f"{pacs.name} broke off a C-FIND: check that it is up, then run again.")
+        elif status == _OUT_OF_RESOURCES:
+            raise PacsAwayError(f"{pacs.name} is out of resources for a C-FIND: run again later.")
         elif status != 0x0000:
-            raise PacsError(f"{pacs.name} ended a C-FIND with status 0x{status:04X}: see its own log.")
+            message = f"{pacs.name} ended a C-FIND with status 0x{status:04X}: see its own log."
+            raise PacsStatusError(message, status=status, blames_study=False)

@@ -16,7 +16,7 @@ from dicom_assets.adapters.pacs.association import Handlers, PacsNode, associate
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.storage_scp import Inbox, StorageScp, requested_instance
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
-from dicom_assets.errors import PacsError, PacsStatusError
+from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import Receive, Retrieval
 
 _PENDING = (0xFF00, 0xFF01)
@@ -36,9 +36,9 @@ def _identifier(what: Retrieval) -> Dataset:
     if what.series_uid is not None:
         ds.QueryRetrieveLevel = "SERIES"
         ds.SeriesInstanceUID = what.series_uid
-    if what.sop_instance_uid is not None:
+    if what.sop_instance_uids:
         ds.QueryRetrieveLevel = "IMAGE"
-        ds.SOPInstanceUID = what.sop_instance_uid
+        ds.SOPInstanceUID = list(what.sop_instance_uids)
     return ds
 
 
@@ -54,7 +54,8 @@ class CGetPacs(QueriedPacs):
         """Ask by C-GET; what does not arrive is for the caller to notice.
 
         Raises:
-            PacsError: no association, or the operation ended in a failure with nothing received.
+            PacsAwayError: no association for now, or it was lost with nothing received.
+            PacsError: the operation ended in a failure with nothing received.
             StorageError: an instance that arrived could not be written.
         """
         model = StudyRootQueryRetrieveInformationModelGet
@@ -87,7 +88,8 @@ class CMovePacs(QueriedPacs):
         """Ask by C-MOVE; what does not arrive is for the caller to notice.
 
         Raises:
-            PacsError: no association, or the operation ended in a failure with nothing received.
+            PacsAwayError: no association for now, or it was lost with nothing received.
+            PacsError: the operation ended in a failure with nothing received.
             ConfigurationError: our Storage SCP can't listen.
             StorageError: an instance that arrived could not be written.
         """
@@ -131,11 +133,11 @@ def _judge(operation: str, status: int | None, inbox: Inbox, pacs: PacsNode, *, 
     if inbox.received or status in (_SUCCESS, _SOME_SUB_OPERATIONS_FAILED):
         return
     if status is None:
-        raise PacsError(f"{pacs.name} broke off a {operation}: check that it is up, then run again.")
+        raise PacsAwayError(f"{pacs.name} broke off a {operation}: check that it is up, then run again.")
     if status == _MOVE_DESTINATION_UNKNOWN:
         message = f"{pacs.name} does not know where to send (status 0x{status:04X}): {advice}."
         raise PacsStatusError(message, blames_study=False)
     message = f"{pacs.name} ended a {operation} with status 0x{status:04X}, nothing arrived: {advice}."
     if status in _OUT_OF_RESOURCES:
-        raise PacsError(message)
+        raise PacsAwayError(message)
     raise PacsStatusError(message, blames_study=operation == "C-GET" and status != _SUB_OPERATIONS_IMPOSSIBLE)

@@ -44,7 +44,13 @@ class Inbox:
         with self._condition:
             self._being_written += 1
         try:
-            self._receive(sop_instance_uid, content)
+            file = self._receive(sop_instance_uid)
+            try:
+                file.write(content)
+                file.keep()
+            except BaseException:
+                file.drop()
+                raise
         except DicomAssetsError as error:
             return self._refuse(error)
         except Exception as error:  # noqa: BLE001  an edge: pynetdicom would answer a failure and forget the cause
@@ -83,7 +89,7 @@ class StorageScp:
 
     def __init__(self, local: LocalNode, calling_ae_title: str) -> None:
         self._local = local
-        self._inboxes: dict[str, Inbox] = {}
+        self._inboxes: dict[str, list[Inbox]] = {}
         self._by_message_id: dict[int, Inbox] = {}
         self._mutex = threading.Lock()
         ae = AE(ae_title=local.ae_title)
@@ -111,13 +117,16 @@ class StorageScp:
         inbox = Inbox(receive)
         with self._mutex:
             self._start()
-            self._inboxes[study_uid] = inbox
+            self._inboxes.setdefault(study_uid, []).append(inbox)
             self._by_message_id[message_id] = inbox
         try:
             yield inbox
         finally:
             with self._mutex:
-                del self._inboxes[study_uid], self._by_message_id[message_id]
+                del self._by_message_id[message_id]
+                self._inboxes[study_uid].remove(inbox)
+                if not self._inboxes[study_uid]:
+                    del self._inboxes[study_uid]
                 if not self._inboxes:
                     self._ae.shutdown()
                     self._listening = False
@@ -140,10 +149,10 @@ class StorageScp:
         content = event.encoded_dataset()
         request = _store_request(event)
         study_uid = _study_uid_of(content)
+        inbox = self._by_message_id.get(request.MoveOriginatorMessageID or 0)
         if study_uid is not None:
-            inbox = self._inboxes.get(study_uid)
-        else:
-            inbox = self._by_message_id.get(request.MoveOriginatorMessageID or 0)
+            waiting = self._inboxes.get(study_uid, [])
+            inbox = inbox if inbox in waiting else next(iter(waiting), None)
         if inbox is None:
             return NOT_AUTHORIZED
         return inbox.take(str(request.AffectedSOPInstanceUID), content)

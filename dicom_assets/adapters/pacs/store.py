@@ -12,8 +12,8 @@ from pynetdicom.association import Association
 from dicom_assets.adapters.pacs.association import associate, status_of
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
-from dicom_assets.errors import NothingAcceptedError, PacsError
-from dicom_assets.study import OutgoingInstance, StoreOutcome
+from dicom_assets.errors import NothingAcceptedError, PacsAwayError
+from dicom_assets.study import Commitment, OutgoingInstance, StoreOutcome
 
 # Stored, with a coercion or a mismatch that the receiver wants to have mentioned (PS3.4 Table B.2-1).
 _STORED_WITH_WARNING = (0xB000, 0xB006, 0xB007)
@@ -31,7 +31,7 @@ class CStorePacs(QueriedPacs):
         """Send each instance once; yield its outcome as the PACS answers.
 
         Raises:
-            PacsError: no association, or it was lost on the way.
+            PacsAwayError: no association for now, or it was lost on the way.
         """
         for batch in _batches(instances):
             pairs = sorted({(item.sop_class_uid, item.transfer_syntax_uid) for item in batch})
@@ -44,14 +44,19 @@ class CStorePacs(QueriedPacs):
             except NothingAcceptedError:
                 yield from map(_not_accepted, batch)
 
+    def commit(self, instances: Sequence[OutgoingInstance]) -> Commitment | None:  # noqa: ARG002  not offered yet
+        """Storage commitment is not asked for."""
+        return None
+
     def _send(self, assoc: Association, item: OutgoingInstance) -> StoreOutcome:
         try:
+            item.content()
             status = status_of(assoc.send_c_store(item.path))
         except (RuntimeError, ValueError, AttributeError, OSError) as error:
             lost = f"{self.pacs.name} could not be sent to any further ({type(error).__name__})"
-            raise PacsError(f"{lost}: run again, only what is missing will be sent.") from None
+            raise PacsAwayError(f"{lost}: run again, only what is missing will be sent.") from None
         if status is None:
-            raise PacsError(f"{self.pacs.name} broke off a C-STORE: run again, only what is missing will be sent.")
+            raise PacsAwayError(f"{self.pacs.name} broke off a C-STORE: run again, only what is missing will be sent.")
         if status == 0x0000 or status in _STORED_WITH_WARNING:
             return StoreOutcome(item.sop_instance_uid)
         retriable = status & 0xFF00 == _OUT_OF_RESOURCES
