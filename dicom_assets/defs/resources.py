@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ import dagster as dg
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
@@ -123,13 +125,30 @@ class StagingPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: there is no such protocol, or C-MOVE has neither a canary nor leave to go without.
         """
         if self.protocol == "c-get":
             return CGetPacs(local, self.node())
         if self.protocol == "c-move":
-            return CMovePacs(local, self.node(), StorageScp(local, self.node().ae_title))
+            return self._moves(local)
         raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
+
+    def _moves(self, local: LocalNode) -> ProvenMoves:
+        """C-MOVE, with the canary first."""
+        check_canary(self.canary_uid, self.move_without_canary)
+        scp = StorageScp(local, self.node().ae_title)
+        return ProvenMoves(CMovePacs(local, self.node(), scp), self.scout(local, scp), self.canary_uid)
+
+    def scout(self, local: LocalNode, scp: StorageScp | None = None) -> CMovePacs:
+        """The PACS by C-MOVE for the canary alone."""
+        node = replace(self.node(), timeouts=CANARY_TIMEOUTS)
+        return CMovePacs(local, node, scp or StorageScp(local, node.ae_title))
+
+    def accepted_risks(self) -> dict[str, str]:
+        """What the operator has taken upon himself, and in which words, for the audit trail."""
+        if self.protocol not in ("c-move", "auto") or self.canary_uid or not self.move_without_canary:
+            return {}
+        return {"in the settings, C-MOVE without a canary": self.move_without_canary}
 
 
 class ResearchPacsResource(PacsSettings):

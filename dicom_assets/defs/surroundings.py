@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
+from dicom_assets.adapters.pacs.canary import ProvenMoves
 from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder, sweep_scratch
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
@@ -24,9 +25,10 @@ from dicom_assets.defs.resources import (
 )
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
-from dicom_assets.errors import ConfigurationError
+from dicom_assets.errors import ConfigurationError, PacsError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
+from dicom_assets.steps.ports import AuditTrail, StagingPacs
 from dicom_assets.study import Fact
 
 
@@ -72,7 +74,10 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
         profile = settings.profile
-        audit = RunFolder(data_dir, run_id, settings_of(config, profile), profile.accepted_risks)
+        risks = {f"in the profile, {what}": why for what, why in profile.accepted_risks.items()}
+        risks |= resources.staging_pacs.accepted_risks()
+        audit = RunFolder(data_dir, run_id, settings_of(config, profile), risks)
+        prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
@@ -91,6 +96,27 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             ),
             audit,
         )
+
+
+def prove_destination(staging_pacs: StagingPacs, audit: AuditTrail) -> None:
+    """Have the canary moved before the first study is looked at, where studies come by C-MOVE.
+
+    A PACS that is away proves nothing: then the canary goes before the first study that is moved.
+
+    Raises:
+        ConfigurationError: the canary does not arrive here.
+    """
+    if not isinstance(staging_pacs, ProvenMoves) or not staging_pacs.has_canary:
+        return
+    try:
+        staging_pacs.prove()
+    except ConfigurationError as error:
+        audit.event("canary_lost", facts={"reason": str(error)})
+        raise
+    except PacsError as error:
+        audit.event("canary_waits", facts={"reason": str(error)})
+    else:
+        audit.event("canary_arrived")
 
 
 def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
