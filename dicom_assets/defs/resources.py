@@ -101,7 +101,8 @@ class PacsSettings(TlsSettings):
         if self.max_megabytes_per_second < 0:
             raise ConfigurationError(f"{setting}_MAX_MEGABYTES_PER_SECOND must be 0 (no limit) or more.")
         window = DailyWindow.parse(self.window, f"{setting}_WINDOW")
-        return Turnstile(window, self.max_megabytes_per_second * 1e6)
+        name = "the " + setting.lower().replace("_pacs", " PACS")
+        return Turnstile(name, window, self.max_megabytes_per_second * 1e6)
 
 
 class StagingPacsResource(PacsSettings):

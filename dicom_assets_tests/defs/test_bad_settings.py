@@ -145,7 +145,7 @@ CASES = [
     Case(
         "unknown protocol of the staging PACS",
         setting(STAGING_PACS_PROTOCOL="c-fetch"),
-        ("STAGING_PACS_PROTOCOL must be one of c-get, c-move",),
+        ("STAGING_PACS_PROTOCOL must be one of auto, dicomweb, c-get, c-move",),
     ),
     Case(
         "unknown protocol of the research PACS",
