@@ -107,11 +107,13 @@ class StudyListing:
     """What a PACS says it has of a study. *Identified* when the PACS is the staging PACS.
 
     `instances` is None where the PACS does not answer for single instances; `counts` (Series Instance UID to number
-    of instances, "" for the study as a whole where it does not tell by series) is what can be compared then.
+    of instances, "" for the study as a whole where it does not tell by series) is what can be compared then, and
+    `sop_class_uids` are the SOP Classes in the study, empty where the PACS does not tell them either.
     """
 
     instances: tuple[InstanceRef, ...] | None
     counts: Mapping[str, int] = field(default_factory=dict, repr=False)
+    sop_class_uids: frozenset[str] = frozenset()
 
     @property
     def total(self) -> int:
