@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
@@ -27,6 +28,16 @@ def small_study(number: int, purpose: str, **more: Any) -> DemoStudy:
 def sop_uids(study: DemoStudy) -> list[str]:
     """The study's original SOP Instance UIDs, those of the first series first."""
     return [uid for series in study.series for uid in series.sop_uids]
+
+
+def write_files(study: DemoStudy, folder: Path) -> list[Path]:
+    """The study's instances as files, named by their order."""
+    files = []
+    for series in study.series:
+        for place in range(len(series.sop_uids)):
+            files.append(folder / f"{study.number}-{len(files):04d}.dcm")
+            files[-1].write_bytes(instance_file(study, series, place))
+    return files
 
 
 def instance_with(study: DemoStudy, **values: object) -> bytes:
