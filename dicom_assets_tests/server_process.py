@@ -28,7 +28,11 @@ def answers(port: int) -> bool:
 
 @contextmanager
 def running_server(
-    command: Sequence[str | Path], log: Path, is_up: Callable[[], bool]
+    command: Sequence[str | Path],
+    log: Path,
+    is_up: Callable[[], bool],
+    *,
+    stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program without Nagle's algorithm in DCMTK and wait until it is up; it ends with the block.
 
@@ -47,7 +51,7 @@ def running_server(
         _wait_until_up(process, log, is_up)
         yield process
     finally:
-        process.terminate()
+        process.send_signal(stop_signal)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
