@@ -15,6 +15,7 @@ from dicom_assets.demo.people import patient
 from dicom_assets.demo.plan import DemoReview, DemoStudy, Kind, Outcome, a_study, with_series
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site
+from dicom_assets_tests.leaks import DeployedSite
 
 INSTANCES = 5
 
@@ -52,7 +53,7 @@ def instance_with(study: DemoStudy, **values: object) -> bytes:
     return content.getvalue()
 
 
-def manifest(site: Site, study: DemoStudy, stage: Stage) -> Any:
+def manifest(site: DeployedSite, study: DemoStudy, stage: Stage) -> Any:
     """What a finished stage of the study wrote down."""
     folder = site.deployment.data / "studies" / site.deployment.study_key(study.study_uid) / stage
     return json.loads((folder / "manifest.json").read_text())
