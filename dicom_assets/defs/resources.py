@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import dagster as dg
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
+from dicom_assets.adapters.pacs.commitment import StorageCommitment
+from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
@@ -46,6 +49,17 @@ def is_yes(setting: str, text: str) -> bool:
     if text.strip().lower() not in ("yes", "no"):
         raise ConfigurationError(f"{setting} must be yes or no.")
     return text.strip().lower() == "yes"
+
+
+def one_of(setting: str, text: str, choices: Sequence[str]) -> str:
+    """A setting that has one of few values.
+
+    Raises:
+        ConfigurationError: it has another one.
+    """
+    if text.strip().lower() not in choices:
+        raise ConfigurationError(f"{setting} must be one of {', '.join(choices)}.")
+    return text.strip().lower()
 
 
 class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over what no resource here provides
@@ -156,11 +170,12 @@ class ResearchPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: there is no such protocol, or no such way with storage commitment.
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
-        return CStorePacs(local, self.node())
+        mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
+        return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
 
 
 class TransfersResource(Settings):
