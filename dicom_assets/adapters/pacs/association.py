@@ -85,58 +85,31 @@ class _Checkpoint(threading.Event):
 
     pynetdicom parks its reactor anew for every operation, and takes for parked what is about to run on:
     now and then, between two operations in a row, the reactor swallows the response to the second one,
-    which then waits for its time-out. A requestor needs no reactor between its operations, but where the
-    PACS is to ask something of it.
+    which then waits for its time-out. A requestor needs no reactor between its operations.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._condition = threading.Condition()
-        self._may_run = False
-        self._is_parked = False
+        self._parked = threading.Event()
+        self._free = False
 
-    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002  the reactor gives none
-        with self._condition:
-            self._is_parked = True
-            self._condition.notify_all()
-            self._condition.wait_for(lambda: self._may_run)
-            self._is_parked = False
-        return True
+    def wait(self, timeout: float | None = None) -> bool:
+        self._parked.set()
+        return super().wait(timeout)
 
     def set(self) -> None:
-        """Not for pynetdicom to do."""
-
-    def clear(self) -> None:
-        """Not for pynetdicom to do."""
-
-    def is_set(self) -> bool:
-        return self._may_run
+        if self._free:
+            super().set()
 
     def let_go(self) -> None:
-        """Let the reactor run on."""
-        with self._condition:
-            self._may_run = True
-            self._condition.notify_all()
+        """Let the reactor run on, to its end."""
+        self._free = True
+        super().set()
 
-    def park(self, reactor: threading.Thread) -> None:
-        """Return once the reactor is here, to stay, or has ended."""
-        with self._condition:
-            self._may_run = False
-            while not self._is_parked and reactor.is_alive():
-                self._condition.wait(PARKING_POLL_SECONDS)
-
-
-@contextmanager
-def answering(assoc: Association) -> Iterator[None]:
-    """Let an association of `associate` answer the requests of the PACS for as long as the block lasts."""
-    checkpoint = assoc._reactor_checkpoint
-    if not isinstance(checkpoint, _Checkpoint):
-        raise TypeError("not an association of ours")
-    checkpoint.let_go()
-    try:
-        yield
-    finally:
-        checkpoint.park(assoc)
+    def wait_until_parked(self, reactor: threading.Thread) -> None:
+        """Wait until the reactor is here, or has ended."""
+        while not self._parked.wait(PARKING_POLL_SECONDS) and reactor.is_alive():
+            pass
 
 
 @contextmanager
@@ -185,7 +158,7 @@ def _associated(
         raise _why_not(assoc, local, pacs)
     checkpoint = _Checkpoint()
     assoc._reactor_checkpoint = checkpoint
-    checkpoint.park(assoc)
+    checkpoint.wait_until_parked(assoc)
     try:
         yield assoc
     except BaseException:

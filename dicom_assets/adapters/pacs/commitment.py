@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import build_context, evt
-from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StorageCommitmentPushModel,
-    StorageCommitmentPushModelInstance,
-)
+from pynetdicom import build_context
 
-from dicom_assets.adapters.pacs.association import Handlers, LocalNode, PacsNode, answering, associate, status_of
-from dicom_assets.adapters.pacs.commitment_desk import SUCCESS
-from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp, taken_to
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.commitment_desk import (
+    COMMITMENT,
+    COMMITMENT_INSTANCE,
+    SUCCESS,
+    SYNTAXES,
+    CommitmentDesk,
+    Report,
+    answer,
+    encoded,
+)
+from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.commands import N_ACTION_RSP, n_action_rq
+from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, PeerAbortedError
+from dicom_assets.adapters.pacs.plane.opened import opened
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
 from dicom_assets.study import Commitment, OutgoingInstance
 
@@ -31,6 +38,7 @@ _REQUEST_STORAGE_COMMITMENT = 1
 _NOT_OFFERED = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
 """No such SOP Class, SOP Class not supported, no such action, unrecognized operation (PS3.7 Annex C)."""
 _RESOURCE_LIMITATION = 0x0213
+_TICK_SECONDS = 0.05
 
 
 class _NotOfferedError(Exception):
@@ -89,40 +97,28 @@ class StorageCommitment:
     def _of_part(self, instances: Sequence[OutgoingInstance]) -> Commitment:
         transaction_uid = str(generate_uid(prefix=None))
         until = time.monotonic() + self.times.in_all + self.times.per_reference * len(instances)
-        aborts: list[A_ABORT_RQ] = []
-        handlers: Handlers = [
-            (evt.EVT_N_EVENT_REPORT, taken_to, [self.scp.desk]),
-            (evt.EVT_PDU_RECV, _note_abort, [aborts]),
-        ]
         with ExitStack() as listening:
             try:
-                with associate(
-                    self.local, self.pacs, [build_context(StorageCommitmentPushModel)], handlers=handlers
-                ) as assoc:
+                with opened(self.local, self.pacs, [build_context(COMMITMENT, SYNTAXES)]) as association:
                     report = listening.enter_context(self.scp.waiting_for(transaction_uid))
-                    self._request(assoc, _action_information(transaction_uid, instances), aborts)
-                    with answering(assoc):
-                        soon = time.monotonic() + self.times.same_association
-                        commitment = report.wait(min(soon, until))
+                    self._request(association, _action_information(transaction_uid, instances))
+                    self._listen_here(association, report, until)
             except NothingAcceptedError:
                 raise _NotOfferedError("it accepts no association for that") from None
-            if commitment is None:
-                commitment = report.wait(until)
+            commitment = report.wait(until)
         if commitment is None:
             raise self._no_report(len(instances))
         return commitment
 
-    def _request(self, assoc: Association, information: Dataset, aborts: Sequence[A_ABORT_RQ]) -> None:
-        model, instance = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    def _request(self, association: Association, information: Dataset) -> None:
+        [context] = association.contexts.values()
+        command = n_action_rq(1, COMMITMENT, COMMITMENT_INSTANCE, _REQUEST_STORAGE_COMMITMENT)
         try:
-            response, _ = assoc.send_n_action(information, _REQUEST_STORAGE_COMMITMENT, model, instance)
-        except RuntimeError:  # the association is over
-            response = None
-        status = status_of(response)
-        if status is None and aborts:
-            raise _NotOfferedError(f"it aborts at the request: perhaps it does not know {self.local.ae_title}")
-        if status is None:
-            raise PacsAwayError(f"{self.pacs.name} broke off a storage commitment request: run again.")
+            association.send(context.context_id, command, encoded(information, context.transfer_syntax_uid))
+            status = _status_in(association, self.scp.desk)
+        except PeerAbortedError:
+            said = f"it aborts at the request: perhaps it does not know {self.local.ae_title}"
+            raise _NotOfferedError(said) from None
         if status in _NOT_OFFERED:
             raise _NotOfferedError(f"it answers with status 0x{status:04X}")
         if status == _RESOURCE_LIMITATION:
@@ -130,6 +126,17 @@ class StorageCommitment:
         if status != SUCCESS:
             message = f"{self.pacs.name} refused to commit itself, with status 0x{status:04X}: see its own log."
             raise PacsStatusError(message, status=status, blames_study=False)
+
+    def _listen_here(self, association: Association, report: Report, until: float) -> None:
+        """Answer reports on the association of the request for a while, or until ours is there."""
+        until = min(until, time.monotonic() + self.times.same_association)
+        with suppress(AssociationLostError):  # the report may still come on another one
+            while not report.has_arrived and time.monotonic() < until:
+                if association.has_news(_TICK_SECONDS):
+                    command = association.receive()
+                    if command is None:
+                        return
+                    answer(association, command, self.scp.desk)
 
     def _no_report(self, references: int) -> PacsAwayError:
         local = self.local
@@ -140,9 +147,13 @@ class StorageCommitment:
         )
 
 
-def _note_abort(event: evt.Event, aborts: list[A_ABORT_RQ]) -> None:
-    if isinstance(event.pdu, A_ABORT_RQ):
-        aborts.append(event.pdu)
+def _status_in(association: Association, desk: CommitmentDesk) -> int:
+    """The status of the N-ACTION response; a report that comes before it is answered, too."""
+    while (command := association.receive()) is not None and command.field != N_ACTION_RSP:
+        answer(association, command, desk)
+    if command is None or command.status is None:
+        raise AssociationLostError("the peer did not answer a storage commitment request")
+    return command.status
 
 
 def _action_information(transaction_uid: str, instances: Sequence[OutgoingInstance]) -> Dataset:

@@ -121,6 +121,15 @@ class Association:
             self.abort(ABORTED_BY_PROVIDER)
             raise
 
+    def has_news(self, seconds: float) -> bool:
+        """Whether the peer says something within these seconds, which `receive` then reads.
+
+        Raises:
+            AssociationLostError: the connection is lost.
+        """
+        self._require_open()
+        return self._offset < len(self._body) or self._wire.is_readable(seconds)
+
     def _receive(self, seconds: float) -> Command | None:
         encoded, context_id = bytearray(), 0
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -101,6 +102,15 @@ class Wire:
         body = self._buffer[self._start + HEADER.size : self._start + size]
         self._start += size
         return kind, body
+
+    def is_readable(self, seconds: float) -> bool:
+        """Whether something comes within these seconds: a PDU or a part of one, or the end of the connection."""
+        if self._end > self._start or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        try:
+            return bool(select.select([self._socket], [], [], seconds)[0])
+        except (OSError, ValueError) as error:
+            raise AssociationLostError(f"the connection was lost ({type(error).__name__})") from None
 
     def _fill(self, needed: int, seconds: float) -> None:
         """Receive until `needed` bytes are there; once one is, the rest has the time of a PDU."""
