@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,13 @@ from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDa
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
+from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
+from dicom_assets.adapters.pacs.commitment import StorageCommitment
+from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
-from dicom_assets.adapters.pacs.tls import TlsFiles
+from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
@@ -50,6 +53,17 @@ def is_yes(setting: str, text: str) -> bool:
     return text.strip().lower() == "yes"
 
 
+def one_of(setting: str, text: str, choices: Sequence[str]) -> str:
+    """A setting that has one of few values.
+
+    Raises:
+        ConfigurationError: it has another one.
+    """
+    if text.strip().lower() not in choices:
+        raise ConfigurationError(f"{setting} must be one of {', '.join(choices)}.")
+    return text.strip().lower()
+
+
 class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over what no resource here provides
     """Base of the resources below. Each field is the environment variable that `definitions.py` names."""
 
@@ -77,6 +91,8 @@ class LocalNodeResource(TlsSettings):
     def node(self) -> LocalNode:
         """Our AE title, address and port."""
         tls = self._tls("LOCAL")
+        if tls is not None:
+            server_context(tls)  # what can't be used is said before anything begins
         node = _node("LOCAL", self.ae_title, self.host, self.port, tls, 1)
         return LocalNode(node.ae_title, node.host, node.port, tls)
 
@@ -97,13 +113,17 @@ class PacsSettings(TlsSettings):
     dicomweb_token_file: str
 
     def _pacs_node(self, setting: str) -> PacsNode:
-        return _node(setting, self.ae_title, self.host, self.port, self._tls(setting), self.max_associations)
+        tls = self._tls(setting)
+        if tls is not None:
+            client_context(tls)  # what can't be used is said before anything begins
+        return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
 
     def _turnstile(self, setting: str) -> Turnstile:
         if self.max_megabytes_per_second < 0:
             raise ConfigurationError(f"{setting}_MAX_MEGABYTES_PER_SECOND must be 0 (no limit) or more.")
         window = DailyWindow.parse(self.window, f"{setting}_WINDOW")
-        return Turnstile(window, self.max_megabytes_per_second * 1e6)
+        name = "the " + setting.lower().replace("_pacs", " PACS")
+        return Turnstile(name, window, self.max_megabytes_per_second * 1e6)
 
 
 class StagingPacsResource(PacsSettings):
@@ -169,11 +189,12 @@ class ResearchPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: there is no such protocol, or no such way with storage commitment.
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
-        return CStorePacs(local, self.node())
+        mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
+        return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
 
 
 class TransfersResource(Settings):

@@ -16,6 +16,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from dicom_assets.adapters.pacs.handshake import trouble_with
+from dicom_assets.adapters.pacs.slots import slot_at
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsError
 
@@ -37,7 +38,8 @@ class Timeouts:
     whole: float | None = None
 
 
-# A-ASSOCIATE-RJ diagnostics of source 1, "service user" (PS3.8 Table 9-21).
+# A-ASSOCIATE-RJ diagnostics of source "service user" (PS3.8 Table 9-21).
+_SERVICE_USER = 1
 _CALLING_AE_TITLE_UNKNOWN = 3
 _CALLED_AE_TITLE_UNKNOWN = 7
 
@@ -150,11 +152,24 @@ def associate(
     roles: Sequence[Any] = (),
     handlers: Handlers | None = None,
 ) -> Iterator[Association]:
-    """An established association, released at the end.
+    """An established association, within the number that the PACS allows, released at the end.
 
     Raises:
         PacsError: the PACS is away, or refuses; the message names the settings to look at.
     """
+    with slot_at(pacs), _associated(local, pacs, contexts, roles=roles, handlers=handlers) as assoc:
+        yield assoc
+
+
+@contextmanager
+def _associated(
+    local: LocalNode,
+    pacs: PacsNode,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[Any] = (),
+    handlers: Handlers | None = None,
+) -> Iterator[Association]:
     assoc = _requested(local, pacs, contexts, roles, handlers)
     if not assoc.is_established:
         raise _why_not(assoc, local, pacs)
@@ -228,18 +243,31 @@ def _cut(assoc: Association) -> None:
 def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     if assoc.is_rejected:
         return _why_rejected(assoc, local, pacs)
-    look = f"check {pacs.setting}_* and the PACS's own log."
     if assoc.acceptor.primitive is not None:
-        return NothingAcceptedError(f"{pacs.name} accepts none of the services asked for: {look}")
-    trouble = trouble_with(pacs.host, pacs.port, pacs.tls, pacs.setting, pacs.timeouts.connection)
-    if trouble is None:
-        return PacsAwayError(f"{pacs.name} closed the connection: {look}")
-    return (PacsAwayError if trouble.may_pass else PacsError)(trouble.message)
+        return NothingAcceptedError(
+            f"{pacs.name} accepts none of the services asked for: check {pacs.setting}_* and the PACS's own log."
+        )
+    return why_nothing_answers(pacs)
 
 
 def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     primitive = assoc.acceptor.primitive
-    diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
+    source, diagnostic = (0, 0) if primitive is None else (primitive.result_source, primitive.diagnostic)
+    return why_rejected(source or 0, diagnostic or 0, local, pacs)
+
+
+def why_nothing_answers(pacs: PacsNode) -> PacsError:
+    """What to do when there is no connection, or one that ends before the PACS says anything."""
+    trouble = trouble_with(pacs.host, pacs.port, pacs.tls, pacs.setting, pacs.timeouts.connection)
+    if trouble is None:
+        return PacsAwayError(f"{pacs.name} closed the connection: check {pacs.setting}_* and the PACS's own log.")
+    return (PacsAwayError if trouble.may_pass else PacsError)(trouble.message)
+
+
+def why_rejected(source: int, diagnostic: int, local: LocalNode, pacs: PacsNode) -> PacsError:
+    """What to do about an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+    if source != _SERVICE_USER:
+        diagnostic = 0
     if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
         return PacsError(f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE.")
     if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
