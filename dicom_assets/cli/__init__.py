@@ -13,6 +13,7 @@ from dotenv import load_dotenv
 from dicom_assets import __version__
 from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.latest import latest
+from dicom_assets.cli.retry import retry
 from dicom_assets.cli.studies import studies
 from dicom_assets.cli.verify import verify
 
@@ -33,5 +34,6 @@ def main() -> None:
 
 main.add_command(deidentify)
 main.add_command(latest)
+main.add_command(retry)
 main.add_command(studies)
 main.add_command(verify)
