@@ -25,9 +25,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered. `pieces` go out one by one; by `framing` "chunked", by their sum, or until the connection ends.
+    """What is answered.
 
-    `cut_after` bytes of the body the connection is closed.
+    `framing`: the length is told ("length"), the pieces go out in chunks as they are made ("chunked"), or until the
+    connection ends ("close"). The connection is closed after `cut_after` bytes of the body, or at once (`hang_up`).
     """
 
     status: int = 200
@@ -35,6 +36,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     framing: str = "length"
     cut_after: int | None = None
+    hang_up: bool = False
 
 
 Respond = Callable[[Asked], Answer]
@@ -96,24 +98,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(asked)
         self.server.clients.add(self.client_address[1])
         answer = self.server.respond(asked)
+        self.close_connection = answer.hang_up or answer.framing == "close" or answer.cut_after is not None
+        if answer.hang_up:
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        pieces = list(answer.pieces)
+        pieces = answer.pieces
         if answer.framing == "length":
+            pieces = list(pieces)
             self.send_header("Content-Length", str(sum(map(len, pieces))))
         elif answer.framing == "chunked":
             self.send_header("Transfer-Encoding", "chunked")
-            pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece] + [b"0\r\n\r\n"]
+            pieces = _chunks(pieces)
         else:
             self.send_header("Connection", "close")
         self.end_headers()
-        self._send(pieces, answer.cut_after)
-        self.close_connection = self.close_connection or answer.cut_after is not None or answer.framing == "close"
+        self._send(pieces if answer.cut_after is None else [b"".join(pieces)[: answer.cut_after]])
 
-    def _send(self, pieces: list[bytes], cut_after: int | None) -> None:
-        if cut_after is not None:
-            pieces = [b"".join(pieces)[:cut_after]]
+    def _send(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             try:
                 self.wfile.write(piece)
@@ -124,6 +127,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: `asked` tells it all."""
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in filter(None, pieces):
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
 
 
 @contextmanager

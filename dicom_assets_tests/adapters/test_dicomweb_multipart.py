@@ -165,9 +165,11 @@ def test_headers_without_end_are_refused_before_they_fill_the_memory() -> None:
     parser = MultipartParser(BOUNDARY, Parts())
     parser.feed(b"--" + BOUNDARY + b"\r\n")
 
+    for _ in range(LARGEST_HEADERS_BYTES // 100):
+        parser.feed(b"X-Header: " + b"v" * 90)
+
     with pytest.raises(MultipartError):
-        for _ in range(LARGEST_HEADERS_BYTES // 100 + 2):
-            parser.feed(b"X-Header: " + b"v" * 90)
+        parser.feed(b"v" * 200)
 
 
 @pytest.mark.parametrize(
