@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Event
 
 import httpx
 
@@ -37,21 +38,22 @@ def store(client: DicomwebClient, instances: Sequence[OutgoingInstance]) -> Gene
     """
     requests = list(_requests(instances))
     failure: DicomAssetsError | None = None
+    # A flag, for as_completed waits for ever for futures that a shutdown cancels.
+    is_over = Event()
+
+    def send(request: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
+        return [] if is_over.is_set() else _send(client, request)
+
     with ThreadPoolExecutor(min(len(requests), client.node.max_connections) or 1, "stow") as pool:
-        futures = [pool.submit(_send, client, request) for request in requests]
         try:
-            for future in as_completed(futures):
-                if future.cancelled():
-                    continue
+            for future in as_completed([pool.submit(send, request) for request in requests]):
                 try:
-                    outcomes = future.result()
+                    yield from future.result()
                 except DicomAssetsError as error:
                     failure = failure or error
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    continue
-                yield from outcomes
+                    is_over.set()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            is_over.set()
     if failure is not None:
         raise failure
 
