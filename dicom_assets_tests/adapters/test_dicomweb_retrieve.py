@@ -400,12 +400,17 @@ class TestCredentials:
 
         assert len(server.asked) == 1
 
-    def test_token_file_that_is_gone_is_a_matter_of_configuration(self, tmp_path: Path) -> None:
-        with (
-            staging(lambda _: related(), token_file=str(tmp_path / "token")) as (pacs, server),
-            pytest.raises(ConfigurationError, match="STAGING_PACS_DICOMWEB_TOKEN_FILE"),
-        ):
-            pacs.retrieve(WHOLE, Received().receive)
+    def test_token_file_that_is_not_there_is_told_before_anything_is_asked(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="STAGING_PACS_DICOMWEB_TOKEN_FILE"):
+            DicomwebStagingPacs(web_node("https://pacs.invalid", token_file=str(tmp_path / "token")))
+
+    def test_token_file_that_goes_away_is_a_matter_of_configuration(self, tmp_path: Path) -> None:
+        file = tmp_path / "token"
+        file.write_text("old")
+        with staging(lambda _: related(), token_file=str(file)) as (pacs, server):
+            file.unlink()
+            with pytest.raises(ConfigurationError, match="STAGING_PACS_DICOMWEB_TOKEN_FILE"):
+                pacs.retrieve(WHOLE, Received().receive)
 
         assert server.asked == []
 

@@ -34,12 +34,14 @@ class DicomwebClient:
     """
 
     def __init__(self, node: DicomwebNode) -> None:
-        """Open nothing yet.
+        """Read the files that the settings name, so that what can't be used is said at once; connect to nothing yet.
 
         Raises:
-            ConfigurationError: a TLS file is missing or not what its setting says.
+            ConfigurationError: a file is missing or not what its setting says.
         """
         self.node = node
+        if node.credentials is not None:
+            node.credentials.check()
         at_most = node.max_connections
         self._http = httpx.Client(
             auth=node.credentials,

@@ -71,6 +71,14 @@ class Credentials(httpx.Auth):
         """Say what kind it is, and no more."""
         return f"{type(self).__name__}({self._secret!r})"
 
+    def check(self) -> None:
+        """Return if the secret can be read.
+
+        Raises:
+            ConfigurationError: it can't.
+        """
+        self._secret.read()
+
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Authenticate one request, for httpx."""
         used = self._secret.read()

@@ -64,21 +64,17 @@ def told_as_pacs_errors(node: DicomwebNode, operation: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         said = "can't be connected to" if isinstance(error, httpx.ConnectTimeout) else f"fell silent during {operation}"
         raise PacsAwayError(f"{node.url} {said} in time: check that it is up, then run again.") from None
-    except httpx.ConnectError as error:
-        raise _no_connection(node, error) from None
     except httpx.DecodingError:
         raise unusable_answer(node, operation, "a content that can't be decompressed") from None
     except httpx.TransportError as error:
-        kind = type(error).__name__
-        message = f"{node.url} broke off {operation} ({kind}): check that it is up, then run again."
-        raise PacsAwayError(message) from None
+        raise _lost(node, operation, error) from None
     except (httpx.InvalidURL, httpx.RequestError) as error:
         raise ConfigurationError(
             f"{node.url} can't be asked ({type(error).__name__}): correct {node.setting}_DICOMWEB_URL."
         ) from None
 
 
-def _no_connection(node: DicomwebNode, error: BaseException) -> PacsError:
+def _lost(node: DicomwebNode, operation: str, error: httpx.TransportError) -> PacsError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
@@ -87,9 +83,12 @@ def _no_connection(node: DicomwebNode, error: BaseException) -> PacsError:
             f"The certificate of {node.url} is not vouched for, or names another host: "
             f"correct {node.setting}_TLS_CA_FILE, or the host in {node.setting}_DICOMWEB_URL."
         )
-    if cause is not None:
+    if cause is not None and not isinstance(cause, ssl.SSLEOFError):
         return PacsError(
-            f"{node.url} can't be agreed with on TLS 1.2 or newer: check {node.setting}_DICOMWEB_URL, "
-            f"{node.setting}_TLS_CERT_FILE and the PACS's own log."
+            f"{node.url} and we can't agree on TLS 1.2 or newer, or it refuses our certificate: check "
+            f"{node.setting}_DICOMWEB_URL, {node.setting}_TLS_CERT_FILE and its own log."
         )
-    return PacsAwayError(f"Nothing answers at {node.url}: start the PACS, or correct {node.setting}_DICOMWEB_URL.")
+    if isinstance(error, httpx.ConnectError):
+        return PacsAwayError(f"Nothing answers at {node.url}: start the PACS, or correct {node.setting}_DICOMWEB_URL.")
+    kind = type(error).__name__
+    return PacsAwayError(f"{node.url} broke off {operation} ({kind}): check that it is up, then run again.")

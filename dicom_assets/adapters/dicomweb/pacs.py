@@ -19,10 +19,10 @@ class DicomwebPacs:
     protocol: ClassVar[str] = "dicomweb"
 
     def __init__(self, node: DicomwebNode) -> None:
-        """Open nothing yet.
+        """Connect to nothing yet.
 
         Raises:
-            ConfigurationError: a TLS file is missing or not what its setting says.
+            ConfigurationError: a file is missing or not what its setting says.
         """
         self._client = DicomwebClient(node)
 
