@@ -32,6 +32,7 @@ FILES = files_of(STUDY)
 UIDS = list(FILES)
 WHOLE = Retrieval(STUDY.study_uid)
 SERIES = STUDY.series[0].uid
+SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"]
 
 
 def pulled(answer: Answer, retrieval: Retrieval = WHOLE) -> Received:
@@ -271,28 +272,51 @@ class TestAway:
 class TestNaming:
     """A part is named by what its first bytes say."""
 
-    def test_head_that_is_cut_anywhere_names_the_instance_or_asks_for_more(self) -> None:
-        head = FILES[UIDS[0]][:600]
+    @pytest.mark.parametrize("uid", UIDS[:1] + UIDS[-1:])
+    def test_head_that_is_cut_anywhere_names_the_instance_or_asks_for_more(self, uid: str) -> None:
+        head = FILES[uid][:1000]
         named = [sop_instance_uid_of(head[:end], is_all=False) for end in range(len(head))]
 
-        assert set(named) == {None, UIDS[0]}
-        assert named == sorted(named, key=lambda uid: uid is not None)
+        assert set(named) == {None, uid}
+        assert named == sorted(named, key=lambda name: name is not None)
 
-    @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
-    def test_instance_that_only_its_data_set_names_is_taken(self, syntax: str) -> None:
-        content = without_meta_uid(FILES[UIDS[0]], syntax)
+    @pytest.mark.parametrize("syntax", [*SYNTAXES, "1.2.840.10008.1.2.1.99"])
+    @pytest.mark.parametrize("size", [1, 200, 100_000])
+    def test_instance_is_named_by_its_data_set_in_any_syntax_and_cut(self, syntax: str, size: int) -> None:
+        content = rewritten(FILES[UIDS[0]], syntax).replace(UIDS[0].encode(), b"1" * len(UIDS[0]), 1)
+        answer = related(content)
 
-        assert pulled(related(content)) == {UIDS[0]: content}
+        sliced = Answer(200, in_slices(body_of(answer), size), answer.headers, "chunked")
+
+        assert pulled(sliced) == {UIDS[0]: content}
+
+    def test_instance_whose_data_set_can_not_be_read_is_named_by_its_meta_information(self) -> None:
+        length = int.from_bytes(FILES[UIDS[0]][140:144], "little")
+        garbled = FILES[UIDS[0]][: 144 + length] + b"This is no data set. " * 20_000
+
+        assert pulled(related(garbled)) == {UIDS[0]: garbled}
+
+    def test_file_without_preamble_is_taken(self) -> None:
+        content = FILES[UIDS[0]]
+        bare = content[144 + int.from_bytes(content[140:144], "little") :]
+
+        assert pulled(related(bare)) == {UIDS[0]: bare}
 
     def test_parts_that_are_no_dicom_files_arrive_nowhere(self) -> None:
         strange = (b"This is no DICOM file." * 30, b"DICM", b"", b"\0" * 300_000, b"\0" * 128 + b"DICM")
 
         assert pulled(related(*strange, *FILES.values())) == FILES
 
-    def test_instance_whose_uid_is_none_arrives_nowhere(self) -> None:
-        content = FILES[UIDS[0]].replace(UIDS[0].encode(), b"../" + UIDS[0].encode()[3:])
+    def test_uid_that_breaks_the_rules_for_uids_is_a_name_like_any(self) -> None:
+        content = FILES[UIDS[0]].replace(UIDS[0].encode(), b"ad111191-".ljust(len(UIDS[0]), b"x"))
 
-        assert pulled(related(content)) == {}
+        assert list(pulled(related(content))) == ["ad111191-".ljust(len(UIDS[0]), "x")]
+
+    @pytest.mark.parametrize("uid", [b"", b"1.2\\1.3", b"1.2 1.3", b"\xff\xfe", b"1.2\r\n1.3"])
+    def test_instance_without_one_name_arrives_nowhere(self, uid: bytes) -> None:
+        content = FILES[UIDS[0]].replace(UIDS[0].encode(), uid.ljust(len(UIDS[0]), b"\0"))
+
+        assert pulled(related(content, *FILES.values())) == FILES
 
 
 class Failing:
@@ -438,13 +462,11 @@ def test_libraries_log_no_address(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records == []
 
 
-def without_meta_uid(content: bytes, syntax: str) -> bytes:
-    """The file without (0002,0003) and pixels, in another transfer syntax."""
+def rewritten(content: bytes, syntax: str) -> bytes:
+    """The file without pixels, in another transfer syntax."""
     ds = dcmread(BytesIO(content))
     del ds.PixelData
     ds.file_meta.TransferSyntaxUID = syntax
     written = BytesIO()
     dcmwrite(written, ds, enforce_file_format=True)
-    before, tag, after = written.getvalue().partition(b"\x02\x00\x03\x00UI")
-    assert tag
-    return before + after[2 + int.from_bytes(after[:2], "little") :]
+    return written.getvalue()

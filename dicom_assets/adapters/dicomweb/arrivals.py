@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
-from io import BytesIO
 
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_partial
-from pydicom.tag import BaseTag
-
+from dicom_assets.deidentification import UnreadableInstanceError, read_sop_uid
 from dicom_assets.study import IncomingFile, Receive
 
+FIRST_LOOK_BYTES = 4096
 LARGEST_HEAD_BYTES = 256 * 1024
-"""SOP Instance UID (0008,0018) stands among the first elements; who has it further on is not named."""
+"""SOP Instance UID (0008,0018) stands among the first elements; who has it further on is named by (0002,0003)."""
 
-_UID = re.compile(r"[0-9.]{1,64}")
+_NAME = re.compile(r"[!-\[\]-~]{1,64}")
+"""One value in ASCII: some devices make UIDs that are none (PS3.5 9.1), and PACSs list them as they are."""
 _META_START = 132
 _LONG_VRS = (b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"OD", b"OF", b"OL", b"OV", b"SQ", b"SV", b"UV")
-_AFTER_SOP_INSTANCE_UID = 0x00080019
 
 
 class Arrivals:
@@ -33,6 +29,7 @@ class Arrivals:
         self._receive = receive
         self._file: IncomingFile | None = None
         self._head = bytearray()
+        self._next_look = 0
         self._is_strange = False
         self.received = 0
         self.strange = 0
@@ -40,6 +37,7 @@ class Arrivals:
     def begin(self, headers: Mapping[str, str], /) -> None:  # noqa: ARG002  the content is believed, not its label
         """Begin a part."""
         self._head.clear()
+        self._next_look = 0
         self._is_strange = False
 
     def data(self, piece: memoryview, /) -> None:
@@ -67,36 +65,46 @@ class Arrivals:
             file.drop()
 
     def _look_at_head(self, piece: memoryview) -> None:
-        if self._head:
-            self._head += piece
-        head = bytes(self._head) if self._head else piece
-        is_all = len(head) >= LARGEST_HEAD_BYTES
-        uid = sop_instance_uid_of(bytes(head[:LARGEST_HEAD_BYTES]) if is_all else bytes(head[:4096]), is_all=is_all)
-        if uid is not None:
-            self._open(uid, head)
-        elif not self._head:
-            self._head += piece
+        if not self._head:  # the first piece is nearly always enough, and is handed on as it is
+            uid = sop_instance_uid_of(bytes(piece[:FIRST_LOOK_BYTES]), is_all=False)
+            if uid is not None:
+                self._open(uid, piece)
+                return
+        self._head += piece
+        if len(self._head) >= self._next_look:
+            self._next_look = 2 * len(self._head)
+            uid = sop_instance_uid_of(bytes(self._head), is_all=len(self._head) >= LARGEST_HEAD_BYTES)
+            if uid is not None:
+                self._open(uid, self._head)
 
-    def _open(self, uid: str | None, head: bytes | bytearray | memoryview) -> None:
-        if not uid:
-            self._is_strange = True
-        else:
+    def _open(self, uid: str | None, head: bytearray | memoryview) -> None:
+        if uid:
             self._file = self._receive(uid)
             self._file.write(head)
+        else:
+            self._is_strange = True
         self._head.clear()
 
 
 def sop_instance_uid_of(head: bytes, *, is_all: bool) -> str | None:
-    """Which instance a file is by its first bytes: (0002,0003), else (0008,0018).
+    """Which instance a file is by its first bytes: (0008,0018), which PACSs list, else (0002,0003).
 
     Empty where it does not say, or is no DICOM file; None where more of it must be seen, which never
     is the answer when this `is_all` that will be.
     """
-    if len(head) < _META_START:
-        return "" if is_all else None
-    if head[128:_META_START] != b"DICM":
-        return ""
-    at = _META_START
+    if len(head) < 2 * _META_START and not is_all:
+        return None
+    try:
+        uid = read_sop_uid(head)
+    except UnreadableInstanceError:
+        return _in_meta_information(head)
+    if uid is None and not is_all:
+        return None
+    return _checked(uid or "") or _in_meta_information(head)
+
+
+def _in_meta_information(head: bytes) -> str:
+    at = _META_START if head[128:_META_START] == b"DICM" else len(head)
     while head[at : at + 2] == b"\x02\x00" and len(head) >= at + 12:
         element, vr = head[at + 2 : at + 4], head[at + 4 : at + 6]
         start = at + (12 if vr in _LONG_VRS else 8)
@@ -104,28 +112,9 @@ def sop_instance_uid_of(head: bytes, *, is_all: bool) -> str | None:
         if element == b"\x03\x00" and len(head) >= start + length:
             return _checked(head[start : start + length].decode("latin-1"))
         at = start + length
-    return _in_data_set(head) if is_all else None
-
-
-def _in_data_set(head: bytes) -> str:
-    def is_behind(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        return int(tag) >= _AFTER_SOP_INSTANCE_UID
-
-    try:
-        return _checked(str(read_partial(BytesIO(head), is_behind).get("SOPInstanceUID", "")))
-    except (
-        InvalidDicomError,
-        AttributeError,
-        ValueError,
-        KeyError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        zlib.error,
-    ):
-        return ""
+    return ""
 
 
 def _checked(uid: str) -> str:
-    uid = uid.rstrip("\0 ")
-    return uid if _UID.fullmatch(uid) else ""
+    uid = uid.strip("\0 ")
+    return uid if _NAME.fullmatch(uid) else ""
