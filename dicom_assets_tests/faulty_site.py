@@ -6,8 +6,10 @@ What a test asserts here speaks of outcomes alone: of the job, the manifests, th
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,13 +18,15 @@ from pathlib import Path
 import dagster as dg
 from pydicom import Dataset, dcmread
 
+from dicom_assets.adapters.pacs.canary import ACCEPTANCE
 from dicom_assets.demo.plan import DemoStudy
 from dicom_assets.study import STAGES, Stage
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.deployment import Deployment, deploy, free_port
-from dicom_assets_tests.faults import FaultProxy, running_proxy
+from dicom_assets_tests.faults import Fault, FaultProxy, running_proxy
 from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
+from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import INSTANCES, manifest, sop_uids, write_files
 
 PATIENCE_SECONDS = 1
@@ -44,6 +48,12 @@ class Ends:
     def proxies(self) -> tuple[FaultProxy, ...]:
         return self.to_staging, self.to_research, self.to_us
 
+    def aim(self, local_port: int) -> None:
+        """Let the proxies lead where they should; `local_port` is that of our Storage SCP."""
+        self.to_staging.target_port = self.staging.dicom_port
+        self.to_research.target_port = self.research.dicom_port
+        self.to_us.target_port = local_port
+
     def heal(self) -> None:
         """End all faults; connections that suffered from them end, too."""
         for proxy in self.proxies:
@@ -62,9 +72,14 @@ def running_ends(folder: Path, study: DemoStudy) -> Iterator[Ends]:
         research = stack.enter_context(running_orthanc("RESEARCH", folder / "research", destinations))
         to_staging = stack.enter_context(running_proxy(staging.dicom_port))
         to_research = stack.enter_context(running_proxy(research.dicom_port))
-        for file in write_files(study, folder):
-            staging.load(file.read_bytes())
+        load(staging, study, folder)
         yield Ends(staging, research, to_staging, to_research, to_us, study)
+
+
+def load(orthanc: Orthanc, study: DemoStudy, folder: Path) -> None:
+    """Put the study in; its files are left in the folder."""
+    for file in write_files(study, folder):
+        orthanc.load(file.read_bytes())
 
 
 @dataclass
@@ -96,7 +111,7 @@ def new_site(ends: Ends, folder: Path, **settings: object) -> FaultySite:
     """A deployment that has done nothing yet, and a research PACS that holds nothing."""
     ends.research.empty()
     local_port = free_port()
-    ends.to_us.target_port = local_port
+    ends.aim(local_port)
     deployment = deploy(
         folder / "site",
         [ends.study],
@@ -104,9 +119,35 @@ def new_site(ends: Ends, folder: Path, **settings: object) -> FaultySite:
         RESEARCH_PACS_PORT=ends.to_research.port,
         LOCAL_PORT=local_port,
         PACS_RETRY_SECONDS=PATIENCE_SECONDS,
+        # What breaks is the move of a study; of a canary's move no fault gets past, as other tests show.
+        STAGING_PACS_MOVE_WITHOUT_CANARY=ACCEPTANCE,
         **settings,
     )
     return FaultySite(ends, deployment)
+
+
+def copied_site(template: FaultySite, ends: Ends, folder: Path) -> FaultySite:
+    """A deployment that has done what the template has, and a research PACS that holds nothing."""
+    ends.research.empty()
+    old, new = template.deployment.folder, folder / "site"
+    shutil.copytree(old, new)
+    environment = {name: value.replace(str(old), str(new)) for name, value in template.deployment.environment.items()}
+    ends.aim(int(environment["LOCAL_PORT"]))
+    return FaultySite(ends, Deployment(new, environment))
+
+
+@contextmanager
+def killed_at(fault: Fault, kill: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, kill something when the fault has come to its place."""
+
+    def wait_and_kill() -> None:
+        fault.wait_until_fired(WAIT_SECONDS)
+        kill()
+
+    with ThreadPoolExecutor(1) as executor:
+        killing = executor.submit(wait_and_kill)
+        yield
+        killing.result(WAIT_SECONDS)
 
 
 def assert_failed_in_passing(site: FaultySite, result: dg.ExecuteInProcessResult) -> None:

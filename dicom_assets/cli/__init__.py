@@ -14,6 +14,9 @@ from dicom_assets import __version__
 from dicom_assets.cli.canary import canary
 from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.latest import latest
+from dicom_assets.cli.purge import purge
+from dicom_assets.cli.retry import retry
+from dicom_assets.cli.runs import runs, show
 from dicom_assets.cli.studies import studies
 from dicom_assets.cli.verify import verify
 
@@ -35,5 +38,9 @@ def main() -> None:
 main.add_command(canary)
 main.add_command(deidentify)
 main.add_command(latest)
+main.add_command(purge)
+main.add_command(retry)
+main.add_command(runs)
+main.add_command(show)
 main.add_command(studies)
 main.add_command(verify)

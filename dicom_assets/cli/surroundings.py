@@ -12,6 +12,7 @@ import click
 from dicom_assets.errors import ConfigurationError, DicomAssetsError
 
 if TYPE_CHECKING:
+    from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
     from dicom_assets.defs.surroundings import Resources
 
 
@@ -48,3 +49,21 @@ def settings_as_resources() -> Resources:
 
     parts: Any = build_resources(value)
     return Resources(**parts)
+
+
+@contextmanager
+def open_identity_db() -> Iterator[DryRunIdentityDatabase]:
+    """The identity database, for reading only.
+
+    Raises:
+        ConfigurationError: it does not open, or the secret is not the one that it was made with.
+    """
+    from dicom_assets.adapters.identity_db import IdentityDatabase
+    from dicom_assets.defs.resources import IdentityDbResource
+
+    resource = IdentityDbResource(url=setting("IDENTITY_DB_URL"), secret_file=setting("IDENTITY_SECRET_FILE"))
+    database = IdentityDatabase.open_for_dry_run(resource.url, resource.secret())
+    try:
+        yield database
+    finally:
+        database.close()

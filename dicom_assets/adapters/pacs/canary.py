@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from io import BytesIO
+from typing import ClassVar
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -49,6 +50,8 @@ class ProvenMoves:
 
     Threads share it; the canary is moved once.
     """
+
+    protocol: ClassVar[str] = "c-move"
 
     def __init__(self, pacs: CMovePacs, scout: CMovePacs, canary_uid: str) -> None:
         """`scout` moves the canary: the same PACS with shorter time-outs. No UID: the operator accepted to go without.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, build_role, evt
@@ -50,6 +51,8 @@ def _next_message_id() -> int:
 class CGetPacs(QueriedPacs):
     """A staging PACS that hands instances over on our own association; implements `StagingPacs`."""
 
+    protocol: ClassVar[str] = "c-get"
+
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-GET; what does not arrive is for the caller to notice.
 
@@ -82,6 +85,7 @@ class CMovePacs(QueriedPacs):
     The PACS alone decides which address our AE title stands for.
     """
 
+    protocol: ClassVar[str] = "c-move"
     scp: StorageScp
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
