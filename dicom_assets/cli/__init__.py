@@ -13,6 +13,7 @@ from dotenv import load_dotenv
 from dicom_assets import __version__
 from dicom_assets.cli.canary import canary
 from dicom_assets.cli.deidentify import deidentify
+from dicom_assets.cli.doctor import doctor
 from dicom_assets.cli.latest import latest
 from dicom_assets.cli.purge import purge
 from dicom_assets.cli.retry import retry
@@ -37,6 +38,7 @@ def main() -> None:
 
 main.add_command(canary)
 main.add_command(deidentify)
+main.add_command(doctor)
 main.add_command(latest)
 main.add_command(purge)
 main.add_command(retry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
 from dicom_assets.adapters.pacs.canary import ProvenMoves
+from dicom_assets.adapters.pacs.probe import addresses_of
 from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
 from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.config import RunConfig
@@ -164,10 +164,7 @@ def _web_place(settings: StagingPacsResource | ResearchPacsResource) -> tuple[se
 
 def _addresses(host: str) -> set[str]:
     """The addresses of a host, or its name where it has none that we can find."""
-    try:
-        return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except OSError:
-        return {host.lower()}
+    return addresses_of(host) or {host.lower()}
 
 
 def settings_of(config: RunConfig, profile: Profile) -> Mapping[str, Fact]:
