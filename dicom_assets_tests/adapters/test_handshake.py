@@ -77,7 +77,7 @@ def pynetdicom_scp(context: ssl.SSLContext) -> Iterator[PacsNode]:
 
 
 class TlsDoor(threading.Thread):
-    """A server that lets nobody any further than TLS; without a context, one that answers all with an A-ABORT."""
+    """A server that answers everything with an A-ABORT; with a context, to those whom TLS lets in."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__()
@@ -101,8 +101,8 @@ class TlsDoor(threading.Thread):
                 connection.sendall(A_ABORT)
             return
         with self._context.wrap_socket(connection, server_side=True) as secured:
-            while secured.recv(4096):
-                pass
+            if secured.recv(10):
+                secured.sendall(A_ABORT)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -83,17 +83,23 @@ def speaks_tls(host: str, port: int, seconds: float) -> bool:
         return False
 
 
-def _trouble_in_plain(host: str, port: int, setting: str, seconds: float) -> Trouble | None:
+def trouble_in_connecting(host: str, port: int, setting: str, seconds: float) -> Trouble | None:
+    """What keeps TCP from connecting, whatever is spoken there."""
     try:
         socket.create_connection((host, port), seconds).close()
     except OSError:
         return _nothing_answers(host, port, setting)
-    if speaks_tls(host, port, seconds):
+    return None
+
+
+def _trouble_in_plain(host: str, port: int, setting: str, seconds: float) -> Trouble | None:
+    trouble = trouble_in_connecting(host, port, setting, seconds)
+    if trouble is None and speaks_tls(host, port, seconds):
         return Trouble(
             f"{host} port {port} speaks TLS and we do not: set {setting}_TLS=yes and {setting}_TLS_CA_FILE, "
             f"or correct {setting}_PORT."
         )
-    return None
+    return trouble
 
 
 def _nothing_answers(host: str, port: int, setting: str) -> Trouble:

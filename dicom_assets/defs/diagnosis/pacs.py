@@ -15,7 +15,7 @@ from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.canary import move_canary
 from dicom_assets.adapters.pacs.canary_object import CanaryObject
-from dicom_assets.adapters.pacs.handshake import Handshake, shake_hands, trouble_with
+from dicom_assets.adapters.pacs.handshake import Handshake, shake_hands, trouble_in_connecting
 from dicom_assets.adapters.pacs.probe import (
     PROBE_TIMEOUTS,
     addresses_of,
@@ -73,7 +73,10 @@ def checks_of_pacs(resources: Resources, *, write_test: bool) -> list[Check]:
 
 
 class _End:
-    """One of the PACSs, as DIMSE sees it."""
+    """One of the PACSs, as DIMSE sees it.
+
+    Connections without an association are few: many a PACS holds a place for each of them until a time-out.
+    """
 
     def __init__(self, name: str, settings: StagingPacsResource | ResearchPacsResource, resources: Resources) -> None:
         self._name = name
@@ -115,17 +118,14 @@ class _End:
 
     def _port(self) -> Verdict:
         node = self._node()
-        trouble = trouble_with(node.host, node.port, node.tls, node.setting, PROBE_TIMEOUTS.connection)
-        if trouble is not None and trouble.may_pass:
+        trouble = trouble_in_connecting(node.host, node.port, node.setting, PROBE_TIMEOUTS.connection)
+        if trouble is not None:
             return wrong("nothing answers", trouble.message)
         return fine(f"{node.port} is open")
 
     def _tls(self) -> Verdict:
         node = self._node()
         if node.tls is None:
-            trouble = trouble_with(node.host, node.port, None, node.setting, PROBE_TIMEOUTS.connection)
-            if trouble is not None:
-                return wrong("the PACS speaks TLS, we do not", trouble.message)
             return doubtful(f"not configured: plain DICOM ({node.setting}_TLS=no)")
         outcome = shake_hands(node.host, node.port, node.tls, PROBE_TIMEOUTS.connection)
         if not isinstance(outcome, Handshake):
