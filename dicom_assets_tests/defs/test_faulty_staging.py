@@ -113,8 +113,7 @@ def test_kill_in_the_middle_of_an_instance_loses_nothing(
     with killed_job(site.deployment):
         fault.wait_until_fired(WAIT_SECONDS)
     if flushed:
-        for proxy in ends.proxies:
-            proxy.clear()
+        ends.let_go()
     ends.heal()
 
     assert site.deployment.execute().success
