@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import mmap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 from typing import NewType, Protocol
 
@@ -104,11 +107,13 @@ class StudyListing:
     """What a PACS says it has of a study. *Identified* when the PACS is the staging PACS.
 
     `instances` is None where the PACS does not answer for single instances; `counts` (Series Instance UID to number
-    of instances, "" for the study as a whole where it does not tell by series) is what can be compared then.
+    of instances, "" for the study as a whole where it does not tell by series) is what can be compared then, and
+    `sop_class_uids` are the SOP Classes in the study, empty where the PACS does not tell them either.
     """
 
     instances: tuple[InstanceRef, ...] | None
     counts: Mapping[str, int] = field(default_factory=dict, repr=False)
+    sop_class_uids: frozenset[str] = frozenset()
 
     @property
     def total(self) -> int:
@@ -203,7 +208,8 @@ class Retrieval:
 class OutgoingInstance:
     """A de-identified instance on its way to the research PACS, a Part 10 file at `path`.
 
-    `sha256` (hex) is the content that passed the residual scan: only `content` may be sent.
+    `sha256` (hex) is the content that passed the residual scan: only `content` may be sent. `stamp` (inode,
+    nanoseconds of the last change, size in bytes) is how the file looked when its content was compared.
     """
 
     sop_instance_uid: str
@@ -212,31 +218,56 @@ class OutgoingInstance:
     path: Path
     sha256: str
     size_bytes: int
+    stamp: tuple[int, int, int] | None = None
 
-    def content(self) -> memoryview:
-        """The file's bytes, compared with `sha256`; large files stay on disk until they are sent.
+    def checked(self) -> OutgoingInstance:
+        """The same, its content compared with `sha256` now; `content` then sees to it that the file stays so.
 
         Raises:
             ChangedContentError: the file is gone, or is not what was written there.
             StorageError: it can't be read.
         """
+        with self._opened() as file:
+            stamp = _stamp_of(file)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != self.sha256:
+            raise self._changed()
+        return replace(self, stamp=stamp)
+
+    def content(self) -> memoryview:
+        """The file's bytes, known to be what passed the scan; large files stay on disk until they are sent.
+
+        Raises:
+            ChangedContentError: the file is gone, or is not what was written there.
+            StorageError: it can't be read.
+        """
+        stamp = self.stamp or self.checked().stamp
+        with self._opened() as file:
+            if _stamp_of(file) != stamp:
+                raise self._changed()
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedReader]:
         try:
             with self.path.open("rb") as file:
-                content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                yield file
         except (FileNotFoundError, ValueError):  # mmap refuses empty files
             raise self._changed() from None
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, "OSError")
             raise StorageError(f"Could not read a de-identified file ({name}): check the disk of DATA_DIR.") from None
-        if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise self._changed()
-        return content
 
     def _changed(self) -> ChangedContentError:
         return ChangedContentError(
-            f"File {self.path.name} of stage deidentified is gone or not what was written there; it was not sent. "
-            "Find out who changed it, clear the error, then run again with `refresh: true`."
+            f"File {self.path.name} of stage deidentified is gone, or is not what was written there; nothing was sent "
+            "of it. Find out who changed it, clear the error, then run again with `refresh: true`."
         )
+
+
+def _stamp_of(file: BufferedReader) -> tuple[int, int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 from dicom_assets.demo.home import fill
 from dicom_assets.demo.plan import DemoStudy, Outcome
 from dicom_assets.demo.studies import demo_studies
+from dicom_assets_tests.certificates import Certificates, make_certificates
 from dicom_assets_tests.deployment import Deployment, deploy
 from dicom_assets_tests.scripted_pacs import ScriptedPacs
 
@@ -74,3 +75,9 @@ def make_site(tmp_path: Path) -> Iterator[SmallSite]:
             return stack.enter_context(running_site(tmp_path, of_the_demo(*numbers), **settings))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A certificate authority and what it issued, made once."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))

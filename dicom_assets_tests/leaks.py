@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from dicom_assets_tests.conftest import Site
-from dicom_assets_tests.deployment import files_holding
+from dicom_assets.demo.plan import DemoStudy
+from dicom_assets_tests.deployment import Deployment, files_holding
 
 IDENTIFIED = {"identified", "pulled", ".pulled.draft", "scratch"}
 """Folders that are there to hold originals."""
 
 
-def leaks(site: Site) -> list[str]:
+class DeployedSite(Protocol):
+    """A deployment, and the studies that it may see."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where it is."""
+
+    @property
+    def studies(self) -> Sequence[DemoStudy]:
+        """Whose identifiers are looked for."""
+
+
+def leaks(site: DeployedSite) -> list[str]:
     """Where in DATA_DIR and in Dagster's storage, but for identified folders, originals of the site's studies are."""
     needles = {
         f"identifier {number} of study {study.number}": identifier.encode()

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dicom_assets_tests.certificates import Https
 from dicom_assets_tests.deployment import free_port
+from dicom_assets_tests.server_process import answers, running_server
+from dicom_assets_tests.tls_front import running_tls_front
 
-START_SECONDS = 60
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+"""Where Debian's package orthanc-dicomweb puts it."""
+
+DICOMWEB: Mapping[str, Any] = {
+    "Plugins": [str(DICOMWEB_PLUGIN)],
+    "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
+}
+"""Settings of an Orthanc that answers DICOMweb."""
 
 
 def orthanc_binary() -> str | None:
@@ -27,12 +37,29 @@ def orthanc_binary() -> str | None:
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A running Orthanc."""
+    """A running Orthanc.
+
+    Attributes:
+        http_port: Where the REST interface and DICOMweb are reached, over HTTPS where there is `https`.
+        plain_port: Where they are reached without TLS, behind the reverse proxy.
+    """
 
     ae_title: str
     dicom_port: int
     http_port: int
     folder: Path
+    https: Https | None = None
+    plain_port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where the REST interface begins, without a slash."""
+        return f"{'https' if self.https else 'http'}://127.0.0.1:{self.http_port}"
+
+    @property
+    def dicomweb_url(self) -> str:
+        """Where DICOMweb begins, without a slash."""
+        return f"{self.url}/dicom-web"
 
     def get(self, path: str) -> Any:
         """JSON from the REST interface."""
@@ -40,9 +67,27 @@ class Orthanc:
 
     def read(self, path: str) -> bytes:
         """Bytes from the REST interface."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as response:
-            content: bytes = response.read()
-            return content
+        return self._request("GET", path)
+
+    def load(self, content: bytes) -> None:
+        """Put a Part 10 file in."""
+        self._request("POST", "/instances", content)
+
+    def empty(self) -> None:
+        """Remove everything that it holds."""
+        for patient in self.get("/patients"):
+            self._request("DELETE", f"/patients/{patient}")
+
+    def _request(self, method: str, path: str, content: bytes | None = None) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}", content, method=method)
+        context = None
+        if self.https is not None:
+            context = self.https.trusting
+            login = base64.b64encode(f"{self.https.user}:{self.https.password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {login}")
+        with urllib.request.urlopen(request, timeout=60, context=context) as response:
+            answer: bytes = response.read()
+            return answer
 
     def count(self) -> int:
         """How many instances it holds."""
@@ -65,37 +110,43 @@ class Orthanc:
 
 @contextmanager
 def running_orthanc(
-    ae_title: str, folder: Path, destinations: Mapping[str, tuple[str, int]], **settings: Any
+    ae_title: str,
+    folder: Path,
+    destinations: Mapping[str, tuple[str, int]],
+    *,
+    dicomweb: bool = False,
+    https: Https | None = None,
+    **settings: Any,
 ) -> Iterator[Orthanc]:
-    """An Orthanc on loopback ports of its own; ends with the block."""
+    """An Orthanc on loopback ports of its own; ends with the block.
+
+    With `DicomTlsEnabled` among the settings it calls its destinations over TLS, too. With `https` it asks for a
+    password, and is reached through a reverse proxy alone.
+    """
     binary = orthanc_binary()
     assert binary is not None
-    orthanc = Orthanc(ae_title, free_port(), free_port(), folder)
+    orthanc = Orthanc(ae_title, free_port(), free_port(), folder, https)
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "orthanc.json"
-    configuration.write_text(json.dumps(_configuration(orthanc, destinations) | settings))
-    environment = {**os.environ, "TCP_NODELAY": "1"}
-    with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        try:
-            _wait_until_up(orthanc, process)
-            yield orthanc
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    encrypted = bool(settings.get("DicomTlsEnabled"))
+    all_settings = _configuration(orthanc) | {"DicomModalities": _modalities(destinations, encrypted)}
+    all_settings |= _dicomweb(orthanc) if dicomweb else {}
+    if https is not None:
+        all_settings |= {"AuthenticationEnabled": True, "RegisteredUsers": {https.user: https.password}}
+    configuration.write_text(json.dumps(all_settings | settings))
+    with (
+        running_server(
+            [binary, configuration],
+            folder / "orthanc.log",
+            lambda: answers(orthanc.http_port),
+            stop_signal=signal.SIGKILL,  # a clean end takes three seconds and serves nobody here
+        ),
+        _before(orthanc) as reached,
+    ):
+        yield reached
 
 
-def _configuration(orthanc: Orthanc, destinations: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+def _configuration(orthanc: Orthanc) -> dict[str, Any]:
     return {
         "Name": orthanc.ae_title,
         "StorageDirectory": str(orthanc.folder / "storage"),
@@ -109,7 +160,6 @@ def _configuration(orthanc: Orthanc, destinations: Mapping[str, tuple[str, int]]
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
-        "DicomModalities": {name: [ae, *place] for name, (ae, place) in _named(destinations).items()},
         "UnknownSopClassAccepted": True,
         "TranscodeDicomProtocol": False,
         "SyncStorageArea": False,
@@ -119,23 +169,25 @@ def _configuration(orthanc: Orthanc, destinations: Mapping[str, tuple[str, int]]
     }
 
 
-def _named(destinations: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, tuple[str, int]]]:
-    return {f"destination{number}": (ae, place) for number, (ae, place) in enumerate(destinations.items())}
+def _modalities(destinations: Mapping[str, tuple[str, int]], encrypted: bool) -> dict[str, Any]:
+    return {
+        f"destination{number}": {"AET": ae, "Host": host, "Port": port, "UseDicomTls": encrypted}
+        for number, (ae, (host, port)) in enumerate(destinations.items())
+    }
 
 
-def _wait_until_up(orthanc: Orthanc, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        if process.poll() is not None:
-            raise RuntimeError(f"Orthanc ended with {process.returncode}; see {orthanc.folder / 'orthanc.log'}")
-        try:
-            orthanc.get("/system")
-        except (OSError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+def _dicomweb(orthanc: Orthanc) -> dict[str, Any]:
+    assert DICOMWEB_PLUGIN.is_file(), "orthanc-dicomweb is not installed"
+    return {**DICOMWEB, "DicomWeb": {**DICOMWEB["DicomWeb"], "Ssl": orthanc.https is not None}}
+
+
+@contextmanager
+def _before(orthanc: Orthanc) -> Iterator[Orthanc]:
+    if orthanc.https is None:
+        yield orthanc
+    else:
+        with running_tls_front(orthanc.https.showing, orthanc.http_port) as port:
+            yield replace(orthanc, http_port=port, plain_port=orthanc.http_port)
 
 
 def storescu(orthanc: Orthanc, proposal: str, files: Sequence[Path]) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
@@ -19,6 +20,7 @@ PENDING = 0xFF00
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 REFUSED = 0x0110
+UNABLE_TO_PROCESS = 0xC001
 
 Deliver = Callable[[list[Entry]], Iterable[Entry]]
 Judge = Callable[[str, Callable[[], int]], int]
@@ -50,6 +52,7 @@ class ScriptedPacs(EmbeddedPacs):
 
     `deliver` says which entries a retrieve hands out for those it was asked for, one after the other; `judge` says
     which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
+    Queries at IMAGE level and the counts of series can be switched off.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -59,10 +62,22 @@ class ScriptedPacs(EmbeddedPacs):
         self.offered: list[str] = []
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
+        self.answers_at_image_level = True
+        self.tells_counts = True
 
     def entries(self) -> list[Entry]:
         """All that the PACS holds."""
         return list(self._entries())
+
+    def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        level = event.identifier.get_item("QueryRetrieveLevel").value  # read as attribute, it would be another element
+        if level.strip() == b"IMAGE" and not self.answers_at_image_level:
+            yield UNABLE_TO_PROCESS, None
+            return
+        for status, answer in super()._on_find(event):
+            if answer is not None and not self.tells_counts and "NumberOfSeriesRelatedInstances" in answer:
+                del answer.NumberOfSeriesRelatedInstances
+            yield status, answer
 
     def _on_get(self, event: evt.Event) -> Iterator[Any]:
         return self._scripted(event, super()._on_get(event), preamble=0)

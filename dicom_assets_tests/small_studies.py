@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
@@ -14,6 +15,7 @@ from dicom_assets.demo.people import patient
 from dicom_assets.demo.plan import DemoReview, DemoStudy, Kind, Outcome, a_study, with_series
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site
+from dicom_assets_tests.leaks import DeployedSite
 
 INSTANCES = 5
 
@@ -29,6 +31,16 @@ def sop_uids(study: DemoStudy) -> list[str]:
     return [uid for series in study.series for uid in series.sop_uids]
 
 
+def write_files(study: DemoStudy, folder: Path) -> list[Path]:
+    """The study's instances as files, named by their order."""
+    files = []
+    for series in study.series:
+        for place in range(len(series.sop_uids)):
+            files.append(folder / f"{study.number}-{len(files):04d}.dcm")
+            files[-1].write_bytes(instance_file(study, series, place))
+    return files
+
+
 def instance_with(study: DemoStudy, **values: object) -> bytes:
     """The study's first instance as a file, with other values."""
     ds: Dataset = dcmread(BytesIO(instance_file(study, study.series[0], 0)))
@@ -41,7 +53,7 @@ def instance_with(study: DemoStudy, **values: object) -> bytes:
     return content.getvalue()
 
 
-def manifest(site: Site, study: DemoStudy, stage: Stage) -> Any:
+def manifest(site: DeployedSite, study: DemoStudy, stage: Stage) -> Any:
     """What a finished stage of the study wrote down."""
     folder = site.deployment.data / "studies" / site.deployment.study_key(study.study_uid) / stage
     return json.loads((folder / "manifest.json").read_text())

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +29,8 @@ MANIFEST = "manifest.json"
 INSTANCES = "instances"
 SCRATCH = "scratch"
 RESUME = ".resume"
+MANIFESTS_IN_MEMORY = 16
+"""Those of the studies in flight."""
 
 
 @contextmanager
@@ -115,6 +118,26 @@ def _write_durably(path: Path, chunks: Sequence[bytes | memoryview], doing: str)
         raise
 
 
+class _Manifest:
+    """A manifest that was read. The steps of one study ask for it many times, and it may list 20,000 instances."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+        self._digest = ""
+
+    def digest(self) -> str:
+        """SHA-256 of all but facts and inputs."""
+        if not self._digest:
+            content = {name: value for name, value in self.content.items() if name not in ("facts", "inputs")}
+            self._digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._digest
+
+
+@lru_cache(maxsize=MANIFESTS_IN_MEMORY)
+def _manifest(path: Path, stamp: tuple[int, int, int]) -> _Manifest:  # noqa: ARG001  the stamp tells a new one
+    return _Manifest(json.loads(path.read_bytes()))
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedStage:
     """A stage that stands; implements the port `StageFolder`."""
@@ -122,14 +145,12 @@ class FinishedStage:
     path: Path
 
     def manifest(self) -> Mapping[str, Any]:
-        """What went in and what came out."""
-        content: Mapping[str, Any] = json.loads(self._manifest_bytes())
-        return content
+        """What went in and what came out; not to be changed, since it is shared."""
+        return self._read().content
 
     def digest(self) -> str:
         """SHA-256 of what the manifest says of the content; doing the same again changes nothing."""
-        content = {name: value for name, value in self.manifest().items() if name not in ("facts", "inputs")}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._read().digest()
 
     def open(self, name: str) -> BinaryIO:
         """Read an instance file."""
@@ -146,9 +167,11 @@ class FinishedStage:
         """Where an instance file lies."""
         return self.path / INSTANCES / name
 
-    def _manifest_bytes(self) -> bytes:
+    def _read(self) -> _Manifest:
+        path = self.path / MANIFEST
         with _storage_errors(f"read the manifest of stage {self.path.name}"):
-            return (self.path / MANIFEST).read_bytes()
+            status = path.stat()
+            return _manifest(path, (status.st_ino, status.st_mtime_ns, status.st_size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
-from dicom_assets.adapters.pacs.tls import TlsFiles
+from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
@@ -86,6 +86,8 @@ class LocalNodeResource(TlsSettings):
     def node(self) -> LocalNode:
         """Our AE title, address and port."""
         tls = self._tls("LOCAL")
+        if tls is not None:
+            server_context(tls)  # what can't be used is said before anything begins
         node = _node("LOCAL", self.ae_title, self.host, self.port, tls, 1)
         return LocalNode(node.ae_title, node.host, node.port, tls)
 
@@ -106,13 +108,17 @@ class PacsSettings(TlsSettings):
     dicomweb_token_file: str
 
     def _pacs_node(self, setting: str) -> PacsNode:
-        return _node(setting, self.ae_title, self.host, self.port, self._tls(setting), self.max_associations)
+        tls = self._tls(setting)
+        if tls is not None:
+            client_context(tls)  # what can't be used is said before anything begins
+        return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
 
     def _turnstile(self, setting: str) -> Turnstile:
         if self.max_megabytes_per_second < 0:
             raise ConfigurationError(f"{setting}_MAX_MEGABYTES_PER_SECOND must be 0 (no limit) or more.")
         window = DailyWindow.parse(self.window, f"{setting}_WINDOW")
-        return Turnstile(window, self.max_megabytes_per_second * 1e6)
+        name = "the " + setting.lower().replace("_pacs", " PACS")
+        return Turnstile(name, window, self.max_megabytes_per_second * 1e6)
 
 
 class StagingPacsResource(PacsSettings):

@@ -9,7 +9,7 @@ from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.partitions import STUDIES
 from dicom_assets.errors import StorageError
-from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted
+from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wanted
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.run_studies import run_studies
 from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
@@ -52,6 +52,10 @@ class Run:
             for news in all_news:
                 if isinstance(news, StageOutcome):
                     self._report_stage(news)
+                elif isinstance(news, Waiting):
+                    self._context.log.warning(
+                        "%s %s: waits %s s: %s", news.study_key, news.stage, news.seconds, news.reason
+                    )
                 else:
                     self._report_failure(news, failures)
 

@@ -82,16 +82,26 @@ class Failure:
     trace: str = field(default="", repr=False)
 
 
-OnStage = Callable[[StageOutcome], None]
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A study that waits for a PACS: for how long at most, in seconds, and why."""
+
+    study_key: StudyKey
+    stage: Stage | None
+    seconds: float
+    reason: str
+
+
+OnNews = Callable[[StageOutcome | Waiting], None]
 IsStopped = Callable[[], bool]
 
 
 def advance_study(
-    study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage, is_stopped: IsStopped
+    study: SelectedStudy, around: Surroundings, wanted: Wanted, on_news: OnNews, is_stopped: IsStopped
 ) -> Failure | None:
     """Take a study through the wanted stages; tell each one as it is done. Never raises for the study's sake."""
     try:
-        failure = _Journey(study, around, wanted, on_stage, is_stopped).travel()
+        failure = _Journey(study, around, wanted, on_news, is_stopped).travel()
         return None if failure is None else _tell(failure, study, around, wanted)
     except Exception as error:  # noqa: BLE001  the outer edge: whatever it is, it stays with this study, value-free
         return _unexpected(study.study_key, None, error)
@@ -123,12 +133,12 @@ class _Journey:
     """One study on its way."""
 
     def __init__(
-        self, study: SelectedStudy, around: Surroundings, wanted: Wanted, on_stage: OnStage, is_stopped: IsStopped
+        self, study: SelectedStudy, around: Surroundings, wanted: Wanted, on_news: OnNews, is_stopped: IsStopped
     ) -> None:
         self._study = study
         self._around = around
         self._wanted = wanted
-        self._on_stage = on_stage
+        self._on_news = on_news
         self._is_stopped = is_stopped
         self._stage: Stage | None = None
 
@@ -155,7 +165,7 @@ class _Journey:
         audit.event("stage_started", key, {"stage": stage})
         outcome = self._do(stage)
         audit.event("stage_finished" if outcome.redone else "stage_skipped", key, {"stage": stage, **outcome.facts})
-        self._on_stage(outcome)
+        self._on_news(outcome)
 
     def _do(self, stage: Stage) -> StageOutcome:
         match stage:
@@ -254,8 +264,11 @@ class _Journey:
     def _patience(self) -> Patience:
         return Patience(self._around.patience_seconds, self._pause)
 
-    def _pause(self, seconds: float) -> None:
-        self._around.audit.event("study_waits", self._study.study_key, {"seconds": round(seconds, 1)})
+    def _pause(self, seconds: float, reason: str) -> None:
+        waiting = Waiting(self._study.study_key, self._stage, round(seconds, 1), reason)
+        facts: dict[str, Fact] = {"stage": waiting.stage or "", "seconds": waiting.seconds, "reason": reason}
+        self._around.audit.event("study_waits", waiting.study_key, facts)
+        self._on_news(waiting)
         until = time.monotonic() + seconds
         while (rest := until - time.monotonic()) > 0:
             self._go_on()

@@ -14,8 +14,11 @@ from dicom_assets.steps.deidentify_batch import Batch, InstanceOutcome, deidenti
 from dicom_assets.steps.ports import IdentityDb, Progress
 from dicom_assets.study import PatientIdentity, StudyKey, Subject
 
-BATCH_SIZE = 8
+SMALLEST_BATCH = 8
 """Files that go to a worker process at once: few enough to share a study, many enough to be worth the way."""
+
+MOST_BATCHES = 128
+"""Of a large study: each batch carries the study's recorded UIDs, which must not cost the square of their number."""
 
 _one_retry_at_a_time = threading.Lock()
 
@@ -102,5 +105,6 @@ def _attempt(batch: Batch, executor: Executor, progress: Progress) -> Iterator[I
 
 def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     remaining = iter(files.items())
-    while part := dict(islice(remaining, BATCH_SIZE)):
+    size = max(SMALLEST_BATCH, -(-len(files) // MOST_BATCHES))
+    while part := dict(islice(remaining, size)):
         yield part

@@ -15,8 +15,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 T = TypeVar("T")
-Pause = Callable[[float], None]
-"""Waits so many seconds; raises RunStoppedError when the run is ended meanwhile."""
+Pause = Callable[[float, str], None]
+"""Waits so many seconds, and says why; raises RunStoppedError when the run is ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Patience:
             PacsAwayError: the last one, when the time is over.
         """
         started = time.monotonic()
+        reason = ""
+
+        def note(state: RetryCallState) -> None:
+            nonlocal reason
+            reason = str(state.outcome.exception()) if state.outcome is not None else ""
 
         def is_over(state: RetryCallState) -> bool:
             since = max(started, last_gain()) if last_gain is not None else started
@@ -44,7 +49,8 @@ class Patience:
             retry=retry_if_exception_type(PacsAwayError),
             wait=wait_random_exponential(multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
             stop=is_over,
-            sleep=self.pause,
+            before_sleep=note,
+            sleep=lambda seconds: self.pause(seconds, reason),
             reraise=True,
         )
         return trying(do)
@@ -52,4 +58,5 @@ class Patience:
     def pause_before_round(self, number: int) -> None:
         """Pause before asking for the same again: longer each time, within the patience."""
         if number:
-            self.pause(min(FIRST_PAUSE_SECONDS * 2 ** (number - 1), self.seconds))
+            seconds = min(FIRST_PAUSE_SECONDS * 2 ** (number - 1), self.seconds)
+            self.pause(seconds, "instances did not arrive that the PACS lists; they are asked for again")

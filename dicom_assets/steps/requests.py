@@ -18,6 +18,10 @@ ROUNDS_WITH_LISTS = 2
 """Later rounds ask for each instance by itself: not every PACS takes a list of UIDs (PS3.4 C.2.2.2.2)."""
 
 
+MOST_SINGLE_REQUESTS = 500
+"""If more is missing than that, asking one by one is no remedy."""
+
+
 def requests_for(intake: Intake, round_number: int) -> list[Retrieval]:
     """What to ask for in this round, the first being 0."""
     if intake.listing.instances is None:
@@ -26,6 +30,7 @@ def requests_for(intake: Intake, round_number: int) -> list[Retrieval]:
     is_whole = len(missing) == len(intake.expected)
     if missing and is_whole and round_number == 0 and len(missing) <= SMALL_STUDY:
         return [Retrieval(intake.study_uid, sop_class_uids=_classes(missing))]
+    at_once = 1 if round_number >= ROUNDS_WITH_LISTS and len(missing) <= MOST_SINGLE_REQUESTS else INSTANCES_PER_REQUEST
     sizes = Counter(ref.series_instance_uid for ref in intake.expected.values())
     by_series: dict[str, list[InstanceRef]] = defaultdict(list)
     for ref in missing:
@@ -35,7 +40,6 @@ def requests_for(intake: Intake, round_number: int) -> list[Retrieval]:
         if len(refs) == sizes[series_uid] > 1 and round_number < ROUNDS_WITH_LISTS:
             requests.append(Retrieval(intake.study_uid, series_uid, sop_class_uids=_classes(refs)))
         else:
-            at_once = INSTANCES_PER_REQUEST if round_number < ROUNDS_WITH_LISTS else 1
             requests += _by_instances(intake.study_uid, series_uid, refs, at_once)
     return requests
 
@@ -50,9 +54,10 @@ def _by_counts(intake: Intake, round_number: int) -> list[Retrieval]:
     if not intake.missing_count():
         return []
     series = sorted(uid for uid in intake.listing.counts if uid)
+    classes = intake.listing.sop_class_uids
     if round_number == 0 or not series:
-        return [Retrieval(intake.study_uid)]
-    return [Retrieval(intake.study_uid, uid) for uid in series]
+        return [Retrieval(intake.study_uid, sop_class_uids=classes)]
+    return [Retrieval(intake.study_uid, uid, sop_class_uids=classes) for uid in series]
 
 
 def _classes(refs: Iterable[InstanceRef]) -> frozenset[str]:

@@ -7,21 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
 
-from dicom_assets.steps.advance_study import Failure, Surroundings, Wanted, advance_study
+from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wanted, advance_study
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.select_studies import SelectedStudy
 
 
 def run_studies(
     studies: Sequence[SelectedStudy], around: Surroundings, wanted: Wanted, workers: int
-) -> Generator[StageOutcome | Failure]:
-    """Advance the studies, `workers` of them at a time, and yield each finished stage and each failure.
+) -> Generator[StageOutcome | Waiting | Failure]:
+    """Advance the studies, `workers` of them at a time, and yield each finished stage, each wait and each failure.
 
     Studies advance on threads; everything is yielded on the caller's. When the caller goes away, the studies in
     flight stop at the next instance.
     """
     stopped = Event()
-    news: SimpleQueue[StageOutcome | Failure | None] = SimpleQueue()
+    news: SimpleQueue[StageOutcome | Waiting | Failure | None] = SimpleQueue()
 
     def work(study: SelectedStudy) -> None:
         try:

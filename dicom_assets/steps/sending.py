@@ -42,7 +42,7 @@ class Sending:
             ChangedContentError: an instance's content is not what passed the residual scan.
         """
         there = {ref.sop_instance_uid for ref in listing.instances or ()}
-        to_send = [item for uid, item in self._outgoing.items() if uid not in there]
+        to_send = [item.checked() for uid, item in self._outgoing.items() if uid not in there]
         self._patience.keep_trying(lambda: self._send_rest(to_send), last_gain=lambda: self._last_gain)
         return to_send
 

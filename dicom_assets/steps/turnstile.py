@@ -52,8 +52,11 @@ class Turnstile:
     Threads share it.
     """
 
-    def __init__(self, window: DailyWindow | None = None, bytes_per_second: float = 0.0) -> None:
-        """`bytes_per_second` of 0 is no limit."""
+    def __init__(
+        self, name: str = "the PACS", window: DailyWindow | None = None, bytes_per_second: float = 0.0
+    ) -> None:
+        """`name` is for people who ask why a study waits; `bytes_per_second` of 0 is no limit."""
+        self._name = name
         self._window = window
         self._bytes_per_second = bytes_per_second
         self._mutex = threading.Lock()
@@ -65,14 +68,21 @@ class Turnstile:
         Raises:
             RunStoppedError: the run was ended meanwhile.
         """
-        while (seconds := self._seconds_to_wait()) > 0:
-            pause(seconds)
+        while True:
+            closed_seconds = self._seconds_closed()
+            if closed_seconds > 0:
+                pause(closed_seconds, f"{self._name} is not to be used at this time of day")
+                continue
+            with self._mutex:
+                busy_seconds = self._free_at - time.monotonic()
+            if busy_seconds <= 0:
+                return
+            pause(busy_seconds, f"{self._name} is not to be used faster")
 
-    def _seconds_to_wait(self) -> float:
-        with self._mutex:
-            throttled = self._free_at - time.monotonic()
-        closed = self._window.opens_in(datetime.now().astimezone()) if self._window is not None else timedelta()
-        return max(throttled, closed.total_seconds())
+    def _seconds_closed(self) -> float:
+        if self._window is None:
+            return 0.0
+        return self._window.opens_in(datetime.now().astimezone()).total_seconds()
 
     def passed(self, size_bytes: int) -> None:
         """A study of so many bytes went through."""

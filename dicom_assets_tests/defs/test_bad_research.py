@@ -172,7 +172,7 @@ def test_instance_that_is_acknowledged_but_not_kept_is_noticed_and_sent_again(st
 
 def test_nothing_is_sent_of_a_study_of_which_a_file_was_changed(story: Story) -> None:
     for run in (story.first, story.second):
-        assert "is not what was written there; nothing was sent" in run.said[TAMPERED.number]
+        assert "is not what was written there; nothing was sent of it" in run.said[TAMPERED.number]
         assert "refresh: true" in run.said[TAMPERED.number]
         assert run.offered[TAMPERED.number] == 0
     assert TAMPERED.number not in story.first.published

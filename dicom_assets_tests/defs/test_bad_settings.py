@@ -145,7 +145,25 @@ CASES = [
     Case(
         "unknown protocol of the staging PACS",
         setting(STAGING_PACS_PROTOCOL="c-fetch"),
-        ("STAGING_PACS_PROTOCOL must be one of c-get, c-move",),
+        ("STAGING_PACS_PROTOCOL must be one of auto, dicomweb, c-get, c-move",),
+    ),
+    Case(
+        "window that is no time of day",
+        setting(STAGING_PACS_WINDOW="8pm-6am"),
+        ("STAGING_PACS_WINDOW must be a time of day such as 20:00-06:00",),
+    ),
+    Case(
+        "speed below nothing",
+        setting(RESEARCH_PACS_MAX_MEGABYTES_PER_SECOND=-1),
+        ("RESEARCH_PACS_MAX_MEGABYTES_PER_SECOND must be 0",),
+    ),
+    Case("no association allowed", setting(STAGING_PACS_MAX_ASSOCIATIONS=0), ("STAGING_PACS_MAX_ASSOCIATIONS must",)),
+    Case("neither yes nor no", setting(RESEARCH_PACS_TLS="maybe"), ("RESEARCH_PACS_TLS must be yes or no",)),
+    Case("patience below nothing", setting(PACS_RETRY_SECONDS=-1), ("PACS_RETRY_SECONDS must be 0",)),
+    Case(
+        "authorities of TLS that are not there",
+        setting(STAGING_PACS_TLS="yes", STAGING_PACS_TLS_CA_FILE="nowhere.pem"),
+        ("STAGING_PACS_TLS_CA_FILE can't be used (no such file)",),
     ),
     Case(
         "unknown protocol of the research PACS",

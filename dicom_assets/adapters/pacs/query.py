@@ -64,18 +64,20 @@ def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing
         instances = _instances_of(assoc, pacs, study_uid, series)
         if instances is not None:
             return StudyListing(instances)
-        by_series = {_text(one, "SeriesInstanceUID"): _count(one, "NumberOfSeriesRelatedInstances") for one in series}
-        if by_series and all(by_series.values()) and "" not in by_series:
-            return StudyListing(None, by_series)
         studies = list(_find(assoc, pacs, _study_query(study_uid)))
-    total = _count(studies[0], "NumberOfStudyRelatedInstances") if len(studies) == 1 else 0
+    by_series = {_text(one, "SeriesInstanceUID"): _count(one, "NumberOfSeriesRelatedInstances") for one in series}
+    study = studies[0] if len(studies) == 1 else Dataset()
+    classes = frozenset(str(uid) for uid in _values(study, "SOPClassesInStudy"))
+    if by_series and all(by_series.values()) and "" not in by_series:
+        return StudyListing(None, by_series, classes)
+    total = _count(study, "NumberOfStudyRelatedInstances")
     if not total:
         raise PacsStatusError(
             f"{pacs.name} lists the study, but neither its instances nor how many there are: "
             "have it answer C-FIND at IMAGE level, or with Number of Series Related Instances (0020,1209).",
             blames_study=False,
         )
-    return StudyListing(None, {"": total})
+    return StudyListing(None, {"": total}, classes)
 
 
 def _instances_of(
@@ -104,6 +106,11 @@ def _text(ds: Dataset, keyword: str) -> str:
     return str(ds.get(keyword) or "").strip()
 
 
+def _values(ds: Dataset, keyword: str) -> Sequence[str]:
+    value = ds.get(keyword) or ()
+    return [value] if isinstance(value, str) else list(value)
+
+
 def _count(ds: Dataset, keyword: str) -> int:
     text = _text(ds, keyword)
     return int(text) if text.isdigit() else 0
@@ -114,6 +121,7 @@ def _study_query(study_uid: str) -> Dataset:
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_uid
     query.NumberOfStudyRelatedInstances = None
+    query.SOPClassesInStudy = ""
     return query
 
 

@@ -75,6 +75,7 @@ def usual_storage_classes() -> Sequence[str]:
         uid.SegmentationStorage,
         uid.RTStructureSetStorage,
         uid.KeyObjectSelectionDocumentStorage,
+        uid.EncapsulatedPDFStorage,
     ]
 
 
