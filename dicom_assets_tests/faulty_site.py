@@ -5,9 +5,13 @@ What a test asserts here speaks of outcomes alone: of the job, the manifests, th
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,10 +24,12 @@ from dicom_assets.demo.plan import DemoStudy
 from dicom_assets.study import STAGES, Stage
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.deployment import Deployment, deploy, free_port
-from dicom_assets_tests.faults import FaultProxy, running_proxy
+from dicom_assets_tests.faults import Fault, FaultProxy, running_proxy
 from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
+from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import INSTANCES, manifest, sop_uids, write_files
+from dicom_assets_tests.waiting import wait_until
 
 PATIENCE_SECONDS = 1
 PREAMBLE_BYTES = 128
@@ -31,18 +37,34 @@ PREAMBLE_BYTES = 128
 
 @dataclass
 class Ends:
-    """Two Orthancs and the proxies before what listens: staging PACS, research PACS, and our own Storage SCP."""
+    """Two Orthancs and the proxies before what listens: both PACSs, our own Storage SCP, both PACSs' DICOMweb."""
 
     staging: Orthanc
     research: Orthanc
     to_staging: FaultProxy
     to_research: FaultProxy
     to_us: FaultProxy
+    to_staging_web: FaultProxy
+    to_research_web: FaultProxy
     study: DemoStudy
 
     @property
     def proxies(self) -> tuple[FaultProxy, ...]:
-        return self.to_staging, self.to_research, self.to_us
+        return self.to_staging, self.to_research, self.to_us, self.to_staging_web, self.to_research_web
+
+    def aim(self, local_port: int) -> None:
+        """Let the proxies lead where they should; `local_port` is that of our Storage SCP."""
+        self.to_staging.target_port = self.staging.dicom_port
+        self.to_research.target_port = self.research.dicom_port
+        self.to_us.target_port = local_port
+        self.to_staging_web.target_port = self.staging.http_port
+        self.to_research_web.target_port = self.research.http_port
+
+    def let_go(self) -> None:
+        """End all faults; what was held arrives late, which is waited for."""
+        for proxy in self.proxies:
+            proxy.clear()
+        wait_until(lambda: not any(proxy.open_connections() for proxy in self.proxies), "the end of connections")
 
     def heal(self) -> None:
         """End all faults; connections that suffered from them end, too."""
@@ -53,18 +75,35 @@ class Ends:
 
 
 @contextmanager
-def running_ends(folder: Path, study: DemoStudy) -> Iterator[Ends]:
+def running_ends(folder: Path, study: DemoStudy, *, dicomweb: bool = False) -> Iterator[Ends]:
     """The ends, with the study in the staging PACS."""
     with ExitStack() as stack:
         to_us = stack.enter_context(running_proxy(free_port()))
         destinations = {"DICOM_ASSETS": ("127.0.0.1", to_us.port)}
-        staging = stack.enter_context(running_orthanc("STAGING", folder / "staging", destinations))
-        research = stack.enter_context(running_orthanc("RESEARCH", folder / "research", destinations))
-        to_staging = stack.enter_context(running_proxy(staging.dicom_port))
-        to_research = stack.enter_context(running_proxy(research.dicom_port))
-        for file in write_files(study, folder):
-            staging.load(file.read_bytes())
-        yield Ends(staging, research, to_staging, to_research, to_us, study)
+        staging, research = (
+            stack.enter_context(running_orthanc(name, folder / name.lower(), destinations, dicomweb=dicomweb))
+            for name in ("STAGING", "RESEARCH")
+        )
+        before = [
+            stack.enter_context(running_proxy(port))
+            for port in (staging.dicom_port, research.dicom_port, staging.http_port, research.http_port)
+        ]
+        load(staging, study, folder)
+        stack.callback(_collect_sockets)
+        yield Ends(staging, research, before[0], before[1], to_us, before[2], before[3], study)
+
+
+def _collect_sockets() -> None:
+    """Let sockets go here, and not in another test, that pynetdicom forgets to close once the other end reset them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def load(orthanc: Orthanc, study: DemoStudy, folder: Path) -> None:
+    """Put the study in; its files are left in the folder."""
+    for file in write_files(study, folder):
+        orthanc.load(file.read_bytes())
 
 
 @dataclass
@@ -96,17 +135,43 @@ def new_site(ends: Ends, folder: Path, **settings: object) -> FaultySite:
     """A deployment that has done nothing yet, and a research PACS that holds nothing."""
     ends.research.empty()
     local_port = free_port()
-    ends.to_us.target_port = local_port
+    ends.aim(local_port)
     deployment = deploy(
         folder / "site",
         [ends.study],
         STAGING_PACS_PORT=ends.to_staging.port,
         RESEARCH_PACS_PORT=ends.to_research.port,
+        STAGING_PACS_DICOMWEB_URL=f"http://127.0.0.1:{ends.to_staging_web.port}/dicom-web",
+        RESEARCH_PACS_DICOMWEB_URL=f"http://127.0.0.1:{ends.to_research_web.port}/dicom-web",
         LOCAL_PORT=local_port,
         PACS_RETRY_SECONDS=PATIENCE_SECONDS,
         **settings,
     )
     return FaultySite(ends, deployment)
+
+
+def copied_site(template: FaultySite, ends: Ends, folder: Path) -> FaultySite:
+    """A deployment that has done what the template has, and a research PACS that holds nothing."""
+    ends.research.empty()
+    old, new = template.deployment.folder, folder / "site"
+    shutil.copytree(old, new)
+    environment = {name: value.replace(str(old), str(new)) for name, value in template.deployment.environment.items()}
+    ends.aim(int(environment["LOCAL_PORT"]))
+    return FaultySite(ends, Deployment(new, environment))
+
+
+@contextmanager
+def killed_at(fault: Fault, kill: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, kill something when the fault has come to its place."""
+
+    def wait_and_kill() -> None:
+        fault.wait_until_fired(WAIT_SECONDS)
+        kill()
+
+    with ThreadPoolExecutor(1) as executor:
+        killing = executor.submit(wait_and_kill)
+        yield
+        killing.result(WAIT_SECONDS)
 
 
 def assert_failed_in_passing(site: FaultySite, result: dg.ExecuteInProcessResult) -> None:
