@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -11,8 +11,11 @@ import dagster as dg
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
+from dicom_assets.adapters.pacs.commitment import StorageCommitment
+from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
-from dicom_assets.adapters.pacs.storage_scp import StorageScp
+from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
 from dicom_assets.adapters.registration import load_registration
@@ -37,6 +40,17 @@ def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | Non
     return PacsNode(ae_title.strip(), host, port, setting, tls, associations)
 
 
+def _senders(text: str) -> list[Sender]:
+    """AE titles and hosts, as `AE@host,AE@host`."""
+    senders = []
+    for entry in filter(None, map(str.strip, text.split(","))):
+        ae_title, at, host = (part.strip() for part in entry.partition("@"))
+        if not (at and host and 0 < len(ae_title) <= 16):
+            raise ConfigurationError("STAGING_PACS_SENDERS must be AE titles with hosts, as AE@host,AE@host.")
+        senders.append(Sender(ae_title, host))
+    return senders
+
+
 def is_yes(setting: str, text: str) -> bool:
     """Whether a setting says yes.
 
@@ -46,6 +60,17 @@ def is_yes(setting: str, text: str) -> bool:
     if text.strip().lower() not in ("yes", "no"):
         raise ConfigurationError(f"{setting} must be yes or no.")
     return text.strip().lower() == "yes"
+
+
+def one_of(setting: str, text: str, choices: Sequence[str]) -> str:
+    """A setting that has one of few values.
+
+    Raises:
+        ConfigurationError: it has another one.
+    """
+    if text.strip().lower() not in choices:
+        raise ConfigurationError(f"{setting} must be one of {', '.join(choices)}.")
+    return text.strip().lower()
 
 
 class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over what no resource here provides
@@ -125,16 +150,25 @@ class StagingPacsResource(PacsSettings):
         """When studies may be pulled."""
         return self._turnstile("STAGING_PACS")
 
-    def connect(self, local: LocalNode) -> StagingPacs:
-        """The PACS by the protocol that is set.
+    def storage_scp(self, local: LocalNode, disk: DiskFloor | None = None) -> StorageScp:
+        """Our Storage SCP, which takes instances from the PACS and from the other senders.
+
+        Raises:
+            ConfigurationError: STAGING_PACS_SENDERS can't be read.
+        """
+        node = self.node()
+        return StorageScp(local, node.ae_title, host=node.host, senders=_senders(self.senders), disk=disk)
+
+    def connect(self, local: LocalNode, disk: DiskFloor | None = None) -> StagingPacs:
+        """The PACS by the protocol that is set; `disk` says how much of it must stay free.
 
         Raises:
             ConfigurationError: there is no such protocol.
         """
         if self.protocol == "c-get":
-            return CGetPacs(local, self.node())
+            return CGetPacs(local, self.node(), disk)
         if self.protocol == "c-move":
-            return CMovePacs(local, self.node(), StorageScp(local, self.node().ae_title))
+            return CMovePacs(local, self.node(), self.storage_scp(local, disk))
         raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
 
 
@@ -156,11 +190,12 @@ class ResearchPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: there is no such protocol, or no such way with storage commitment.
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
-        return CStorePacs(local, self.node())
+        mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
+        return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
 
 
 class TransfersResource(Settings):
@@ -169,6 +204,16 @@ class TransfersResource(Settings):
     retry_seconds: int
     one_pacs_at_both_ends: str
     min_free_disk_megabytes: int
+
+    def disk_floor(self, folder: Path) -> DiskFloor:
+        """How much of a folder's disk must stay free.
+
+        Raises:
+            ConfigurationError: MIN_FREE_DISK_MEGABYTES is negative.
+        """
+        if self.min_free_disk_megabytes < 0:
+            raise ConfigurationError("MIN_FREE_DISK_MEGABYTES must be 0 (no limit) or more.")
+        return DiskFloor(folder, self.min_free_disk_megabytes * 10**6)
 
     def patience_seconds(self) -> float:
         """How long a step tries again while a PACS is away.

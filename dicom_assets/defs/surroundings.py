@@ -65,7 +65,8 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             uid_root=resources.deidentification.uid_root,
             allowed_modalities=frozenset(config.modality_codes()),
         )
-        staging_pacs, research_pacs = resources.staging_pacs.connect(local), resources.research_pacs.connect(local)
+        staging_pacs = resources.staging_pacs.connect(local, resources.transfers.disk_floor(data_dir))
+        research_pacs = resources.research_pacs.connect(local)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
         sweep_scratch(data_dir)

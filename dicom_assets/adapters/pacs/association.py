@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
+from dicom_assets.adapters.pacs.slots import slot_at
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsError
 
@@ -24,7 +25,8 @@ DIMSE_TIMEOUT_SECONDS = 300
 NETWORK_TIMEOUT_SECONDS = 120
 PARKING_POLL_SECONDS = 0.05
 
-# A-ASSOCIATE-RJ diagnostics of source 1, "service user" (PS3.8 Table 9-21).
+# A-ASSOCIATE-RJ diagnostics of source "service user" (PS3.8 Table 9-21).
+_SERVICE_USER = 1
 _CALLING_AE_TITLE_UNKNOWN = 3
 _CALLED_AE_TITLE_UNKNOWN = 7
 
@@ -119,11 +121,24 @@ def associate(
     roles: Sequence[Any] = (),
     handlers: Handlers | None = None,
 ) -> Iterator[Association]:
-    """An established association, released at the end.
+    """An established association, within the number that the PACS allows, released at the end.
 
     Raises:
         PacsError: the PACS is away, or refuses; the message names the settings to look at.
     """
+    with slot_at(pacs), _associated(local, pacs, contexts, roles=roles, handlers=handlers) as assoc:
+        yield assoc
+
+
+@contextmanager
+def _associated(
+    local: LocalNode,
+    pacs: PacsNode,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[Any] = (),
+    handlers: Handlers | None = None,
+) -> Iterator[Association]:
     ae = AE(ae_title=local.ae_title)
     ae.connection_timeout = CONNECTION_TIMEOUT_SECONDS
     ae.acse_timeout = ACSE_TIMEOUT_SECONDS
@@ -159,10 +174,7 @@ def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     if assoc.is_rejected:
         return _why_rejected(assoc, local, pacs)
     if not _answers(pacs):
-        return PacsAwayError(
-            f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
-            f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
-        )
+        return why_nothing_answers(pacs)
     look = f"check {pacs.setting}_* and the PACS's own log."
     if assoc.acceptor.primitive is not None:
         return NothingAcceptedError(f"{pacs.name} accepts none of the services asked for: {look}")
@@ -171,7 +183,22 @@ def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
 
 def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     primitive = assoc.acceptor.primitive
-    diagnostic = primitive.diagnostic if primitive is not None and primitive.result_source == 1 else 0
+    source, diagnostic = (0, 0) if primitive is None else (primitive.result_source, primitive.diagnostic)
+    return why_rejected(source or 0, diagnostic or 0, local, pacs)
+
+
+def why_nothing_answers(pacs: PacsNode) -> PacsError:
+    """What to do when there is no connection at all."""
+    return PacsAwayError(
+        f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
+        f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
+    )
+
+
+def why_rejected(source: int, diagnostic: int, local: LocalNode, pacs: PacsNode) -> PacsError:
+    """What to do about an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+    if source != _SERVICE_USER:
+        diagnostic = 0
     if diagnostic == _CALLED_AE_TITLE_UNKNOWN:
         return PacsError(f"{pacs.name} does not answer to this AE title: correct {pacs.setting}_AE_TITLE.")
     if diagnostic == _CALLING_AE_TITLE_UNKNOWN:
