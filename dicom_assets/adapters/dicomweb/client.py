@@ -20,7 +20,7 @@ ANSWER_TIMEOUT_SECONDS = 300.0
 """Longest until the answer to something that was sent begins."""
 SLOWEST_BYTES_PER_SECOND = 1024
 PACE_SECONDS = 60.0
-LARGEST_ANSWER_BYTES = 256 << 20
+LARGEST_ANSWER_BYTES = 128 << 20
 """Of answers that are held in memory: JSON and XML."""
 
 Params = tuple[tuple[str, str], ...]
