@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
@@ -18,6 +19,7 @@ from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
+from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
@@ -127,6 +129,19 @@ class PacsSettings(TlsSettings):
             client_context(tls)  # what can't be used is said before anything begins
         return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
 
+    def _dicomweb_node(self, setting: str) -> DicomwebNode:
+        if not self.dicomweb_url.strip():
+            raise ConfigurationError(f"{setting}_DICOMWEB_URL must be set: {setting}_PROTOCOL asks for DICOMweb.")
+        return DicomwebNode.of(
+            setting,
+            self.dicomweb_url,
+            TlsFiles(setting, self.tls_ca_file, self.tls_cert_file, self.tls_key_file),
+            user=self.dicomweb_user,
+            password_file=self.dicomweb_password_file,
+            token_file=self.dicomweb_token_file,
+            max_connections=self.max_associations,
+        )
+
     def _turnstile(self, setting: str) -> Turnstile:
         if self.max_megabytes_per_second < 0:
             raise ConfigurationError(f"{setting}_MAX_MEGABYTES_PER_SECOND must be 0 (no limit) or more.")
@@ -159,17 +174,40 @@ class StagingPacsResource(PacsSettings):
         node = self.node()
         return StorageScp(local, node.ae_title, host=node.host, senders=_senders(self.senders), disk=disk)
 
-    def connect(self, local: LocalNode, disk: DiskFloor | None = None) -> StagingPacs:
-        """The PACS by the protocol that is set; `disk` says how much of it must stay free.
+    def dicomweb_node(self) -> DicomwebNode:
+        """Where it answers DICOMweb.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: the URL is not set, or it, the credentials or a TLS file can't be used.
         """
-        if self.protocol == "c-get":
+        return self._dicomweb_node("STAGING_PACS")
+
+    def choose(self, local: LocalNode) -> ProtocolChoice:
+        """The protocol that is set; for `auto`, what the PACS offers now.
+
+        Raises:
+            ConfigurationError: there is no such protocol, or a setting that it needs can't be used.
+        """
+        if self.protocol not in STAGING_PROTOCOLS:
+            raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
+        if self.protocol != "auto":
+            return ProtocolChoice(self.protocol, "it is set")
+        return choose_protocol(local, self.node(), self.dicomweb_node() if self.dicomweb_url.strip() else None)
+
+    def connect(
+        self, local: LocalNode, choice: ProtocolChoice | None = None, disk: DiskFloor | None = None
+    ) -> StagingPacs:
+        """The PACS by the protocol that was chosen; choose now where none is given. `disk` is what must stay free.
+
+        Raises:
+            ConfigurationError: there is no such protocol, or a setting that it needs can't be used.
+        """
+        protocol = (choice or self.choose(local)).protocol
+        if protocol == "dicomweb":
+            return DicomwebStagingPacs(self.dicomweb_node())
+        if protocol == "c-get":
             return CGetPacs(local, self.node(), disk)
-        if self.protocol == "c-move":
-            return CMovePacs(local, self.node(), self.storage_scp(local, disk))
-        raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
+        return CMovePacs(local, self.node(), self.storage_scp(local, disk))
 
 
 class ResearchPacsResource(PacsSettings):
@@ -186,6 +224,14 @@ class ResearchPacsResource(PacsSettings):
         """When studies may be published."""
         return self._turnstile("RESEARCH_PACS")
 
+    def dicomweb_node(self) -> DicomwebNode:
+        """Where it answers DICOMweb.
+
+        Raises:
+            ConfigurationError: the URL is not set, or it, the credentials or a TLS file can't be used.
+        """
+        return self._dicomweb_node("RESEARCH_PACS")
+
     def connect(self, local: LocalNode) -> ResearchPacs:
         """The PACS by the protocol that is set.
 
@@ -194,6 +240,8 @@ class ResearchPacsResource(PacsSettings):
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
+        if self.protocol == "dicomweb":
+            return DicomwebResearchPacs(self.dicomweb_node())
         mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
         return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
 

@@ -6,8 +6,10 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
 from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
 from dicom_assets.adapters.study_store import FolderStudyStore
@@ -28,6 +30,7 @@ from dicom_assets.deidentification import Profile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
+from dicom_assets.steps.ports import Pacs
 from dicom_assets.study import Fact
 
 
@@ -65,8 +68,10 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             uid_root=resources.deidentification.uid_root,
             allowed_modalities=frozenset(config.modality_codes()),
         )
-        staging_pacs = resources.staging_pacs.connect(local, resources.transfers.disk_floor(data_dir))
+        choice = resources.staging_pacs.choose(local)
+        staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
+        _close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
         sweep_scratch(data_dir)
@@ -74,7 +79,8 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
         profile = settings.profile
-        audit = RunFolder(data_dir, run_id, settings_of(config, profile), profile.accepted_risks)
+        told = {**settings_of(config, profile), "staging_protocol": str(choice)}
+        audit = RunFolder(data_dir, run_id, told, profile.accepted_risks)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
@@ -95,11 +101,17 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         )
 
 
+def _close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+    for pacs in all_pacs:
+        if isinstance(pacs, DicomwebPacs):  # the others open an association for each thing they do
+            stack.callback(pacs.close)
+
+
 def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
     """Stop before identified and research images meet in one PACS.
 
     Raises:
-        ConfigurationError: both PACSs have the same host and port.
+        ConfigurationError: both PACSs have the same host and port, or the same DICOMweb URL.
     """
     staging, research = resources.staging_pacs.node(), resources.research_pacs.node()
     if resources.transfers.may_be_one_pacs():
@@ -109,6 +121,20 @@ def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
             "STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them, "
             "or, to practise with one PACS, set ONE_PACS_AT_BOTH_ENDS=yes."
         )
+    staging_web, research_web = _web_place(resources.staging_pacs), _web_place(resources.research_pacs)
+    if staging_web and research_web and staging_web[1:] == research_web[1:] and staging_web[0] & research_web[0]:
+        raise ConfigurationError(
+            "STAGING_PACS_DICOMWEB_URL and RESEARCH_PACS_DICOMWEB_URL are the same: correct one of them, "
+            "or, to practise with one PACS, set ONE_PACS_AT_BOTH_ENDS=yes."
+        )
+
+
+def _web_place(settings: StagingPacsResource | ResearchPacsResource) -> tuple[set[str], int, str] | None:
+    """The addresses, port and path of a DICOMweb URL, None where none is set."""
+    if not settings.dicomweb_url.strip():
+        return None
+    parts = urlsplit(settings.dicomweb_node().url)
+    return _addresses(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80), parts.path
 
 
 def _addresses(host: str) -> set[str]:

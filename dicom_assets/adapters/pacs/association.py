@@ -64,9 +64,9 @@ class LocalNode:
 
 
 def silence_dicom_libraries() -> None:
-    """Keep pynetdicom and pydicom quiet: their log lines hold data sets, their warnings quote odd values."""
+    """Keep pynetdicom, pydicom and httpx quiet: log lines hold data sets and URLs, warnings quote odd values."""
     warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)(\.|$)")
-    for name in ("pynetdicom", "pydicom"):
+    for name in ("pynetdicom", "pydicom", "httpx", "httpcore"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
@@ -33,6 +34,8 @@ LIMITS = Limits()
 @dataclass(frozen=True, slots=True)
 class CGetPacs(QueriedPacs):
     """A staging PACS that hands instances over on our own association; implements `StagingPacs`."""
+
+    protocol: ClassVar[str] = "c-get"
 
     disk: DiskFloor | None = None
     limits: Limits = LIMITS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context
@@ -31,6 +32,7 @@ class CMovePacs(QueriedPacs):
     The PACS alone decides which address our AE title stands for.
     """
 
+    protocol: ClassVar[str] = "c-move"
     scp: StorageScp
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:

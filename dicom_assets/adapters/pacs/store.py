@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import ClassVar
 
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
@@ -29,6 +30,8 @@ class CStorePacs(QueriedPacs):
     """A research PACS that takes C-STORE; implements `ResearchPacs`. Only with `commitment` is it asked for that."""
 
     commitment: StorageCommitment | None = None
+
+    protocol: ClassVar[str] = "c-store"
 
     def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
         """Send each instance once; yield its outcome as the PACS answers.
