@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, D
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
 from dicom_assets.adapters.pacs.commitment import StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
@@ -200,14 +202,32 @@ class StagingPacsResource(PacsSettings):
         """The PACS by the protocol that was chosen; choose now where none is given. `disk` is what must stay free.
 
         Raises:
-            ConfigurationError: there is no such protocol, or a setting that it needs can't be used.
+            ConfigurationError: there is no such protocol, a setting that it needs can't be used, or C-MOVE has neither
+                a canary nor leave to go without.
         """
         protocol = (choice or self.choose(local)).protocol
         if protocol == "dicomweb":
             return DicomwebStagingPacs(self.dicomweb_node())
         if protocol == "c-get":
             return CGetPacs(local, self.node(), disk)
-        return CMovePacs(local, self.node(), self.storage_scp(local, disk))
+        return self._moves(local, disk)
+
+    def _moves(self, local: LocalNode, disk: DiskFloor | None) -> ProvenMoves:
+        """C-MOVE, with the canary first."""
+        check_canary(self.canary_uid, self.move_without_canary)
+        scp = self.storage_scp(local, disk)
+        return ProvenMoves(CMovePacs(local, self.node(), scp), self.scout(local, scp), self.canary_uid)
+
+    def scout(self, local: LocalNode, scp: StorageScp | None = None) -> CMovePacs:
+        """The PACS by C-MOVE for the canary alone."""
+        node = replace(self.node(), timeouts=CANARY_TIMEOUTS)
+        return CMovePacs(local, node, scp or self.storage_scp(local))
+
+    def accepted_risks(self, choice: ProtocolChoice) -> dict[str, str]:
+        """What the operator has taken upon himself, and in which words, for the audit trail."""
+        if choice.protocol != "c-move" or self.canary_uid:
+            return {}
+        return {"in the settings, C-MOVE without a canary": self.move_without_canary}
 
 
 class ResearchPacsResource(PacsSettings):
