@@ -144,11 +144,14 @@ class RunFolder:
         temporary.replace(target)
 
 
+def run_folders(data_dir: Path) -> Sequence[Path]:
+    """The folders of all runs, in the order in which they started."""
+    return sorted((data_dir / "runs").glob("run_at_*"), key=lambda folder: (folder.name[:23], folder.stat().st_mtime))
+
+
 def latest_run(data_dir: Path) -> Path | None:
     """The folder of the run that started last, or None when there was none."""
-    folders = sorted(
-        (data_dir / "runs").glob("run_at_*"), key=lambda folder: (folder.name[:23], folder.stat().st_mtime)
-    )
+    folders = run_folders(data_dir)
     return folders[-1] if folders else None
 
 

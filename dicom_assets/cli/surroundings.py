@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from dicom_assets.errors import DicomAssetsError
+
+if TYPE_CHECKING:
+    from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
 
 
 @contextmanager
@@ -25,3 +29,21 @@ def setting(name: str) -> str:
     from dicom_assets.definitions import SETTINGS
 
     return os.environ.get(name) or SETTINGS[name]
+
+
+@contextmanager
+def open_identity_db() -> Iterator[DryRunIdentityDatabase]:
+    """The identity database, for reading only.
+
+    Raises:
+        ConfigurationError: it does not open, or the secret is not the one that it was made with.
+    """
+    from dicom_assets.adapters.identity_db import IdentityDatabase
+    from dicom_assets.defs.resources import IdentityDbResource
+
+    resource = IdentityDbResource(url=setting("IDENTITY_DB_URL"), secret_file=setting("IDENTITY_SECRET_FILE"))
+    database = IdentityDatabase.open_for_dry_run(resource.url, resource.secret())
+    try:
+        yield database
+    finally:
+        database.close()

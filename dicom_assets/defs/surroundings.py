@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
-from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder, sweep_scratch
+from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
+from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
     DataDirResource,
