@@ -153,9 +153,7 @@ def main(**options: Any) -> None:
     if asked.listing:
         click.echo("\n".join(contender.name for contender in wanted(asked, Path())))
         return
-    # An end by SIGTERM is one by Ctrl-C: what was started ends too.
-    signal.signal(signal.SIGTERM, _interrupt)
-    with _scratch(asked.scratch, asked.keep) as home:
+    with _ended_by_sigterm(), _scratch(asked.scratch, asked.keep) as home:
         try:
             table = _measured(asked, home)
         except RunFailedError as error:
@@ -200,7 +198,7 @@ def _measured(asked: Options, home: Path) -> str:
 
 def _needs_dicomweb(asked: Options) -> bool:
     protocols = [*asked.protocols, *(value for name, value in asked.settings.items() if name.endswith("_PROTOCOL"))]
-    return not all(protocol in ("c-get", "c-move", "c-store") for protocol in protocols)
+    return not all(protocol.startswith("c-") for protocol in protocols)
 
 
 def _tunings(asked: Options, workload: Workload) -> list[Tuning]:
@@ -234,8 +232,18 @@ def _dagster_home(home: Path) -> Path:
     return home / "warm-up" / "job" / "dagster"
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """An end by SIGTERM is one by Ctrl-C: what was started ends too."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

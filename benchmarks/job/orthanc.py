@@ -166,9 +166,11 @@ def running_orthanc(
         ports = (pacs.http_port, pacs.node.port)
         wait_until(lambda: all(map(listens, ports)), START_SECONDS, process, "Orthanc")
         pacs.ask("GET", "/system")
-        yield pacs
-        if not keep:
-            processes.kill()
+        try:
+            yield pacs
+        finally:
+            if not keep:
+                processes.kill()
 
 
 def _configuration(pacs: Pacs, folder: Path, destinations: Mapping[str, Node], dicomweb: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from benchmarks.job.orthanc import Node
-from benchmarks.job.processes import Memory, Processes
+from benchmarks.job.processes import Memory, Processes, RunFailedError
 from benchmarks.job.scene import Facts, Nodes, Scene
 from benchmarks.job.workloads import Workload
 from dicom_assets.demo.databases import create_research_db, create_review_db
@@ -73,7 +73,10 @@ def _run(folder: Path, processes: Processes) -> Facts:
     launched, memory = time.time(), Memory()
     process = processes.start([*COMMAND, *JOB], folder)
     with memory.watching(process.pid):
-        processes.finish(process, "dagster")
+        try:
+            processes.finish(process, "dagster")
+        except RunFailedError as error:
+            raise RunFailedError(_reason(folder / "job.log") or str(error)) from None
     facts = Facts(peak_bytes=memory.peak_bytes, processes=memory.peak_processes)
     events = _events(folder / "data")
     if events:
@@ -84,6 +87,12 @@ def _run(folder: Path, processes: Processes) -> Facts:
             stage = str(event["stage"])
             facts.stages[stage] = facts.stages.get(stage, 0.0) + float(event["seconds"])
     return facts
+
+
+def _reason(log: Path) -> str:
+    """What the run failed of, as Dagster prints it ahead of a stack trace."""
+    _, _, last = log.read_text(errors="replace").rpartition("Failure: ")
+    return " ".join(last.partition("Stack Trace:")[0].split()) if "Stack Trace:" in last else ""
 
 
 def _events(data: Path) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class Processes:
         Raises:
             RunFailedError: everything was stopped before.
         """
-        with self._mutex, self._log.open("ab") as log:
+        with _uninterrupted(), self._mutex, self._log.open("ab") as log:
             if self._stopped:
                 raise RunFailedError("stopped")
             process = subprocess.Popen(
@@ -100,6 +100,25 @@ class Processes:
             for process in self._running:
                 end_session(process)
             self._running.clear()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the block's end: a process that was started but not noted would live on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts the main thread alone.
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda caught, _: came.append(caught))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def end_session(process: subprocess.Popen[bytes]) -> int:

@@ -65,13 +65,13 @@ class Rounds:
         home = self.home / workload.name.replace(" ", "-")
         self.say(f"{workload.name}: {workload.sentence}")
         size = workload.write(home / "corpus")
-        with self._staging(home, TUNED) as staging:
+        with self._staging(home, TUNED, keep=True) as staging:
             staging.load(files(home / "corpus"))
             if staging.count() != workload.instances:
                 raise RunFailedError("the staging PACS does not hold the corpus")
-        runs = []
+        runs: list[Run] = []
         for tuning in tunings:
-            with self._staging(home, tuning):
+            with self._staging(home, tuning, keep=self.keep or tuning is not tunings[-1]):
                 _read_all(home / "corpus")
                 _read_all(home / "staging")
                 for number in range(self.rounds):
@@ -84,9 +84,9 @@ class Rounds:
             shutil.rmtree(home)
         return runs
 
-    def _staging(self, home: Path, tuning: Tuning) -> AbstractContextManager[Pacs]:
-        nodes = self.nodes
-        return running_orthanc(nodes.staging, home / "staging", tuning, nodes.destinations, dicomweb=self.dicomweb)
+    def _staging(self, home: Path, tuning: Tuning, *, keep: bool) -> AbstractContextManager[Pacs]:
+        nodes, more = self.nodes, {"dicomweb": self.dicomweb, "keep": keep}
+        return running_orthanc(nodes.staging, home / "staging", tuning, nodes.destinations, **more)
 
     def _research(self, folder: Path, tuning: Tuning) -> AbstractContextManager[Pacs]:
         nodes, more = self.nodes, {"dicomweb": self.dicomweb, "keep": self.keep}

@@ -101,8 +101,8 @@ def _cells(good: Sequence[Run], base: dict[int, float]) -> list[str]:
     seconds = statistics.median(run.seconds for run in good)
     ratios = [run.seconds / base[run.round] for run in good if run.round in base]
     return [
-        f"{good[0].instances / seconds:.1f}",
-        f"{good[0].size_bytes / seconds / 1e6:.1f}",
+        _rate(good[0].instances / seconds),
+        _rate(good[0].size_bytes / seconds / 1e6),
         f"{seconds:.1f}",
         f"{statistics.median(ratios):.2f}" if ratios else "",
         _cpu(good),
@@ -130,6 +130,11 @@ def _scale_cells(good: Sequence[Run]) -> list[str]:
 def _cpu(good: Sequence[Run]) -> str:
     # Orthanc's own work and the floor's are not done by programs of a client.
     return _median((1000 * run.cpu_seconds / run.instances or None for run in good), "{:.1f}")
+
+
+def _rate(value: float) -> str:
+    """Three digits or so."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def _memory(good: Sequence[Run]) -> str:
