@@ -71,10 +71,7 @@ class Case:
 
 CASES = (
     Case("no answer to an association", "staging", TO_US, AtPdu(PduType.ASSOCIATE_AC)),
-    pytest.param(
-        Case("nothing more in a C-GET's instance", "staging", TO_US, InDataSet(STORE, 3, 2000)),
-        marks=pytest.mark.xfail(run=False, reason="pynetdicom waits without end for the rest of a PDU"),
-    ),
+    Case("nothing more in a C-GET's instance", "staging", TO_US, InDataSet(STORE, 3, 2000)),
     Case("no end of a C-MOVE", "staging", TO_US, AtCommand(Command.C_MOVE_RSP), "c-move"),
     Case("no answer to an instance", "research", TO_US, AtCommand(STORED, 3)),
 )
