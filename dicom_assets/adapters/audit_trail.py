@@ -45,7 +45,7 @@ class RunFolder:
     def __init__(
         self, data_dir: Path, run_id: str, settings: Mapping[str, Fact], accepted_risks: Mapping[str, str] | None = None
     ) -> None:
-        """Make the folder; `accepted_risks` are what the profile keeps beyond the table, each with its reason."""
+        """Make the folder; `accepted_risks` say what was accepted (`in the profile, ...`), each with its reason."""
         risks = accepted_risks or {}
         self._mutex = threading.Lock()
         self._overview = Overview(run_id=run_id, started_at=datetime.now(UTC), settings=settings, accepted_risks=risks)

@@ -11,6 +11,7 @@ import click
 from dotenv import load_dotenv
 
 from dicom_assets import __version__
+from dicom_assets.cli.canary import canary
 from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.latest import latest
 from dicom_assets.cli.purge import purge
@@ -35,6 +36,7 @@ def main() -> None:
     load_dotenv(Path.cwd() / ".env")
 
 
+main.add_command(canary)
 main.add_command(deidentify)
 main.add_command(latest)
 main.add_command(purge)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
+from dicom_assets.adapters.pacs.canary import ProvenMoves
 from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
 from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.config import RunConfig
@@ -27,10 +28,10 @@ from dicom_assets.defs.resources import (
 )
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
-from dicom_assets.errors import ConfigurationError
+from dicom_assets.errors import ConfigurationError, PacsError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
-from dicom_assets.steps.ports import Pacs
+from dicom_assets.steps.ports import AuditTrail, Pacs, StagingPacs
 from dicom_assets.study import Fact
 
 
@@ -69,7 +70,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             allowed_modalities=frozenset(config.modality_codes()),
         )
         choice = resources.staging_pacs.choose(local)
-        staging_pacs = resources.staging_pacs.connect(local, choice)
+        staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
         _close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
@@ -79,8 +80,11 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
         profile = settings.profile
+        risks = {f"in the profile, {what}": why for what, why in profile.accepted_risks.items()}
+        risks |= resources.staging_pacs.accepted_risks(choice)
         told = {**settings_of(config, profile), "staging_protocol": str(choice)}
-        audit = RunFolder(data_dir, run_id, told, profile.accepted_risks)
+        audit = RunFolder(data_dir, run_id, told, risks)
+        prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
@@ -99,6 +103,27 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             ),
             audit,
         )
+
+
+def prove_destination(staging_pacs: StagingPacs, audit: AuditTrail) -> None:
+    """Have the canary moved before the first study is looked at, where studies come by C-MOVE.
+
+    A PACS that is away proves nothing: then the canary goes before the first study that is moved.
+
+    Raises:
+        ConfigurationError: the canary does not arrive here.
+    """
+    if not isinstance(staging_pacs, ProvenMoves) or not staging_pacs.has_canary:
+        return
+    try:
+        staging_pacs.prove()
+    except ConfigurationError as error:
+        audit.event("canary_lost", facts={"reason": str(error)})
+        raise
+    except PacsError as error:
+        audit.event("canary_waits", facts={"reason": str(error)})
+    else:
+        audit.event("canary_arrived")
 
 
 def _close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:

@@ -11,6 +11,7 @@ from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 
 from dicom_assets.adapters.pacs.association import associate, status_of
+from dicom_assets.adapters.pacs.commitment import StorageCommitment
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
@@ -26,7 +27,9 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 
 @dataclass(frozen=True, slots=True)
 class CStorePacs(QueriedPacs):
-    """A research PACS that takes C-STORE; implements `ResearchPacs`."""
+    """A research PACS that takes C-STORE; implements `ResearchPacs`. Only with `commitment` is it asked for that."""
+
+    commitment: StorageCommitment | None = None
 
     protocol: ClassVar[str] = "c-store"
 
@@ -47,9 +50,14 @@ class CStorePacs(QueriedPacs):
             except NothingAcceptedError:
                 yield from map(_not_accepted, batch)
 
-    def commit(self, instances: Sequence[OutgoingInstance]) -> Commitment | None:  # noqa: ARG002  not offered yet
-        """Storage commitment is not asked for."""
-        return None
+    def commit(self, instances: Sequence[OutgoingInstance]) -> Commitment | None:
+        """Ask the PACS to commit itself to keeping the instances; None where it is not to be asked, or offers no such.
+
+        Raises:
+            PacsAwayError: it can't be asked now, or did not report in time.
+            PacsError: it does not offer it and has to, or refuses the request.
+        """
+        return None if self.commitment is None else self.commitment.of(instances)
 
     def _send(self, assoc: Association, item: OutgoingInstance) -> StoreOutcome:
         try:

@@ -1,0 +1,61 @@
+"""Associations of the data plane with a configured PACS; what goes wrong is said in words an operator can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, why_nothing_answers, why_rejected
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.faults import (
+    AssociationLostError,
+    AssociationRejectedError,
+    NoConnectionError,
+)
+from dicom_assets.adapters.pacs.plane.requestor import requested
+from dicom_assets.adapters.pacs.plane.wire import Limits
+from dicom_assets.adapters.pacs.slots import slot_at
+from dicom_assets.adapters.pacs.tls import client_context
+from dicom_assets.errors import NothingAcceptedError, PacsAwayError
+
+DEFAULT_LIMITS = Limits()
+
+
+@contextmanager
+def opened(
+    local: LocalNode,
+    pacs: PacsNode,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Association]:
+    """An association with a PACS, within the number that it allows; released at the end, aborted if the block raises.
+
+    Raises:
+        NothingAcceptedError: the PACS accepted no context.
+        PacsAwayError: there is no association for now, or it was lost on the way, in the block too.
+        PacsError: the PACS does not want us; the message names the settings to look at.
+    """
+    tls = None if pacs.tls is None else client_context(pacs.tls)
+    address = (pacs.host, pacs.port)
+    with slot_at(pacs):
+        try:
+            with requested(
+                address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits
+            ) as association:
+                if not association.contexts:
+                    raise NothingAcceptedError(
+                        f"{pacs.name} accepts none of the services asked for: "
+                        f"check {pacs.setting}_* and the PACS's own log."
+                    )
+                yield association
+        except NoConnectionError:
+            raise why_nothing_answers(pacs) from None
+        except AssociationRejectedError as error:
+            raise why_rejected(error.source, error.diagnostic, local, pacs) from None
+        except AssociationLostError as error:
+            raise PacsAwayError(f"{pacs.name} was lost ({error}): check that it is up, then run again.") from None
