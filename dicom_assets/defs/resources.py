@@ -256,14 +256,16 @@ class ResearchPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol, or no such way with storage commitment.
+            ConfigurationError: there is no such protocol, or no such value of another setting.
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
         if self.protocol == "dicomweb":
             return DicomwebResearchPacs(self.dicomweb_node())
         mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
-        return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
+        transcode = one_of("RESEARCH_PACS_TRANSCODE", self.transcode, ("no", "lossless")) == "lossless"
+        commitment = StorageCommitment(local, self.node(), CommitmentScp(local), mode)
+        return CStorePacs(local, self.node(), commitment, transcode)
 
 
 class TransfersResource(Settings):
