@@ -12,7 +12,7 @@ import dagster as dg
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
 from dicom_assets.adapters.pacs.commitment import StorageCommitment
@@ -118,6 +118,7 @@ class PacsSettings(TlsSettings):
     port: int
     protocol: str
     max_associations: int
+    timeout_seconds: int
     window: str
     max_megabytes_per_second: int
     dicomweb_url: str
@@ -129,7 +130,13 @@ class PacsSettings(TlsSettings):
         tls = self._tls(setting)
         if tls is not None:
             client_context(tls)  # what can't be used is said before anything begins
-        return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        node = _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        return replace(node, timeouts=Timeouts.of(self._timeout_seconds(setting)))
+
+    def _timeout_seconds(self, setting: str) -> float:
+        if self.timeout_seconds < 1:
+            raise ConfigurationError(f"{setting}_TIMEOUT_SECONDS must be 1 or more.")
+        return float(self.timeout_seconds)
 
     def _dicomweb_node(self, setting: str) -> DicomwebNode:
         if not self.dicomweb_url.strip():
@@ -142,6 +149,7 @@ class PacsSettings(TlsSettings):
             password_file=self.dicomweb_password_file,
             token_file=self.dicomweb_token_file,
             max_connections=self.max_associations,
+            timeout_seconds=self._timeout_seconds(setting),
         )
 
     def _turnstile(self, setting: str) -> Turnstile:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,20 +42,6 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
         yield running
 
 
-@contextmanager
-def short_timeouts() -> Iterator[None]:
-    """While the block runs, every time-out of the adapters, wherever they keep it, is a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        shortened = 0
-        for name, module in list(sys.modules.items()):
-            if name.startswith("dicom_assets.adapters."):
-                for constant in [one for one in vars(module) if one.endswith("_TIMEOUT_SECONDS")]:
-                    patch.setattr(module, constant, SHORT_SECONDS)
-                    shortened += 1
-        assert shortened, "the adapters name their time-outs otherwise"
-        yield
-
-
 @dataclass(frozen=True)
 class Case:
     """Where every connection of a run with one of the PACSs falls silent."""
@@ -83,11 +67,12 @@ def test_run_ends_and_the_next_one_finishes(ends: Ends, tmp_path: Path, case: Ca
     proxy = ends.to_staging if case.pacs == "staging" else ends.to_research
     fault = proxy.inject(case.way, case.place, hold(), times=None)
 
-    with short_timeouts():
-        result = site.deployment.execute()
+    site.deployment.set(STAGING_PACS_TIMEOUT_SECONDS=SHORT_SECONDS, RESEARCH_PACS_TIMEOUT_SECONDS=SHORT_SECONDS)
+    result = site.deployment.execute()
 
     assert fault.fired
     assert_failed_in_passing(site, result)
     ends.heal()
+    site.deployment.set(STAGING_PACS_TIMEOUT_SECONDS=300, RESEARCH_PACS_TIMEOUT_SECONDS=300)
     assert site.deployment.execute().success
     assert_published_whole(site)

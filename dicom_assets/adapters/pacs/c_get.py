@@ -28,7 +28,6 @@ STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 NO_SUCH_SOP_INSTANCE = 0x0117
 CANNOT_UNDERSTAND = 0xC000
 _PENDING = (0xFF00, 0xFF01)
-LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class CGetPacs(QueriedPacs):
     protocol: ClassVar[str] = "c-get"
 
     disk: DiskFloor | None = None
-    limits: Limits = LIMITS
+    limits: Limits | None = None
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-GET; what does not arrive is for the caller to notice.

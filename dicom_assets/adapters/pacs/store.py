@@ -14,8 +14,6 @@ from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
 from dicom_assets.study import Commitment, OutgoingInstance, StoreOutcome
 
-LIMITS = Limits()
-
 
 @dataclass(frozen=True, slots=True)
 class CStorePacs(QueriedPacs):
@@ -29,7 +27,7 @@ class CStorePacs(QueriedPacs):
 
     commitment: StorageCommitment | None = None
     transcode: bool = False
-    limits: Limits = LIMITS
+    limits: Limits | None = None
 
     def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
         """Send each instance once; yield its outcome as the PACS answers.
