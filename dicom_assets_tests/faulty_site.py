@@ -5,9 +5,11 @@ What a test asserts here speaks of outcomes alone: of the job, the manifests, th
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -28,6 +30,7 @@ from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
 from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import INSTANCES, manifest, sop_uids, write_files
+from dicom_assets_tests.waiting import wait_until
 
 PATIENCE_SECONDS = 1
 PREAMBLE_BYTES = 128
@@ -35,24 +38,34 @@ PREAMBLE_BYTES = 128
 
 @dataclass
 class Ends:
-    """Two Orthancs and the proxies before what listens: staging PACS, research PACS, and our own Storage SCP."""
+    """Two Orthancs and the proxies before what listens: both PACSs, our own Storage SCP, both PACSs' DICOMweb."""
 
     staging: Orthanc
     research: Orthanc
     to_staging: FaultProxy
     to_research: FaultProxy
     to_us: FaultProxy
+    to_staging_web: FaultProxy
+    to_research_web: FaultProxy
     study: DemoStudy
 
     @property
     def proxies(self) -> tuple[FaultProxy, ...]:
-        return self.to_staging, self.to_research, self.to_us
+        return self.to_staging, self.to_research, self.to_us, self.to_staging_web, self.to_research_web
 
     def aim(self, local_port: int) -> None:
         """Let the proxies lead where they should; `local_port` is that of our Storage SCP."""
         self.to_staging.target_port = self.staging.dicom_port
         self.to_research.target_port = self.research.dicom_port
         self.to_us.target_port = local_port
+        self.to_staging_web.target_port = self.staging.http_port
+        self.to_research_web.target_port = self.research.http_port
+
+    def let_go(self) -> None:
+        """End all faults; what was held arrives late, which is waited for."""
+        for proxy in self.proxies:
+            proxy.clear()
+        wait_until(lambda: not any(proxy.open_connections() for proxy in self.proxies), "the end of connections")
 
     def heal(self) -> None:
         """End all faults; connections that suffered from them end, too."""
@@ -63,17 +76,29 @@ class Ends:
 
 
 @contextmanager
-def running_ends(folder: Path, study: DemoStudy) -> Iterator[Ends]:
+def running_ends(folder: Path, study: DemoStudy, *, dicomweb: bool = False) -> Iterator[Ends]:
     """The ends, with the study in the staging PACS."""
     with ExitStack() as stack:
         to_us = stack.enter_context(running_proxy(free_port()))
         destinations = {"DICOM_ASSETS": ("127.0.0.1", to_us.port)}
-        staging = stack.enter_context(running_orthanc("STAGING", folder / "staging", destinations))
-        research = stack.enter_context(running_orthanc("RESEARCH", folder / "research", destinations))
-        to_staging = stack.enter_context(running_proxy(staging.dicom_port))
-        to_research = stack.enter_context(running_proxy(research.dicom_port))
+        staging, research = (
+            stack.enter_context(running_orthanc(name, folder / name.lower(), destinations, dicomweb=dicomweb))
+            for name in ("STAGING", "RESEARCH")
+        )
+        before = [
+            stack.enter_context(running_proxy(port))
+            for port in (staging.dicom_port, research.dicom_port, staging.http_port, research.http_port)
+        ]
         load(staging, study, folder)
-        yield Ends(staging, research, to_staging, to_research, to_us, study)
+        stack.callback(_collect_sockets)
+        yield Ends(staging, research, before[0], before[1], to_us, before[2], before[3], study)
+
+
+def _collect_sockets() -> None:
+    """Let sockets go here, and not in another test, that pynetdicom forgets to close once the other end reset them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def load(orthanc: Orthanc, study: DemoStudy, folder: Path) -> None:
@@ -117,6 +142,8 @@ def new_site(ends: Ends, folder: Path, **settings: object) -> FaultySite:
         [ends.study],
         STAGING_PACS_PORT=ends.to_staging.port,
         RESEARCH_PACS_PORT=ends.to_research.port,
+        STAGING_PACS_DICOMWEB_URL=f"http://127.0.0.1:{ends.to_staging_web.port}/dicom-web",
+        RESEARCH_PACS_DICOMWEB_URL=f"http://127.0.0.1:{ends.to_research_web.port}/dicom-web",
         LOCAL_PORT=local_port,
         PACS_RETRY_SECONDS=PATIENCE_SECONDS,
         # What breaks is the move of a study; of a canary's move no fault gets past, as other tests show.

@@ -23,6 +23,12 @@ from dicom_assets_tests.tls_front import running_tls_front
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 """Where Debian's package orthanc-dicomweb puts it."""
 
+DICOMWEB: Mapping[str, Any] = {
+    "Plugins": [str(DICOMWEB_PLUGIN)],
+    "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
+}
+"""Settings of an Orthanc that answers DICOMweb."""
+
 
 def orthanc_binary() -> str | None:
     """Where Orthanc is, if it is installed."""
@@ -172,10 +178,7 @@ def _modalities(destinations: Mapping[str, tuple[str, int]], encrypted: bool) ->
 
 def _dicomweb(orthanc: Orthanc) -> dict[str, Any]:
     assert DICOMWEB_PLUGIN.is_file(), "orthanc-dicomweb is not installed"
-    return {
-        "Plugins": [str(DICOMWEB_PLUGIN)],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False, "Ssl": orthanc.https is not None},
-    }
+    return {**DICOMWEB, "DicomWeb": {**DICOMWEB["DicomWeb"], "Ssl": orthanc.https is not None}}
 
 
 @contextmanager

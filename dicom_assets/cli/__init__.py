@@ -16,6 +16,7 @@ from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.doctor import doctor
 from dicom_assets.cli.latest import latest
 from dicom_assets.cli.purge import purge
+from dicom_assets.cli.rerun_last import rerun_last
 from dicom_assets.cli.retry import retry
 from dicom_assets.cli.runs import runs, show
 from dicom_assets.cli.studies import studies
@@ -41,6 +42,7 @@ main.add_command(deidentify)
 main.add_command(doctor)
 main.add_command(latest)
 main.add_command(purge)
+main.add_command(rerun_last)
 main.add_command(retry)
 main.add_command(runs)
 main.add_command(show)

@@ -12,13 +12,13 @@ import dagster as dg
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
 from dicom_assets.adapters.pacs.commitment import StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
-from dicom_assets.adapters.pacs.storage_scp import StorageScp
+from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
 from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
@@ -42,6 +42,17 @@ def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | Non
     if associations < 1:
         raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
     return PacsNode(ae_title.strip(), host, port, setting, tls, associations)
+
+
+def _senders(text: str) -> list[Sender]:
+    """AE titles and hosts, as `AE@host,AE@host`."""
+    senders = []
+    for entry in filter(None, map(str.strip, text.split(","))):
+        ae_title, at, host = (part.strip() for part in entry.partition("@"))
+        if not (at and host and 0 < len(ae_title) <= 16):
+            raise ConfigurationError("STAGING_PACS_SENDERS must be AE titles with hosts, as AE@host,AE@host.")
+        senders.append(Sender(ae_title, host))
+    return senders
 
 
 def is_yes(setting: str, text: str) -> bool:
@@ -107,6 +118,7 @@ class PacsSettings(TlsSettings):
     port: int
     protocol: str
     max_associations: int
+    timeout_seconds: int
     window: str
     max_megabytes_per_second: int
     dicomweb_url: str
@@ -118,7 +130,13 @@ class PacsSettings(TlsSettings):
         tls = self._tls(setting)
         if tls is not None:
             client_context(tls)  # what can't be used is said before anything begins
-        return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        node = _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        return replace(node, timeouts=Timeouts.of(self._timeout_seconds(setting)))
+
+    def _timeout_seconds(self, setting: str) -> float:
+        if self.timeout_seconds < 1:
+            raise ConfigurationError(f"{setting}_TIMEOUT_SECONDS must be 1 or more.")
+        return float(self.timeout_seconds)
 
     def _dicomweb_node(self, setting: str) -> DicomwebNode:
         if not self.dicomweb_url.strip():
@@ -131,6 +149,7 @@ class PacsSettings(TlsSettings):
             password_file=self.dicomweb_password_file,
             token_file=self.dicomweb_token_file,
             max_connections=self.max_associations,
+            timeout_seconds=self._timeout_seconds(setting),
         )
 
     def _turnstile(self, setting: str) -> Turnstile:
@@ -156,6 +175,15 @@ class StagingPacsResource(PacsSettings):
         """When studies may be pulled."""
         return self._turnstile("STAGING_PACS")
 
+    def storage_scp(self, local: LocalNode, disk: DiskFloor | None = None) -> StorageScp:
+        """Our Storage SCP, which takes instances from the PACS and from the other senders.
+
+        Raises:
+            ConfigurationError: STAGING_PACS_SENDERS can't be read.
+        """
+        node = self.node()
+        return StorageScp(local, node.ae_title, host=node.host, senders=_senders(self.senders), disk=disk)
+
     def dicomweb_node(self) -> DicomwebNode:
         """Where it answers DICOMweb.
 
@@ -176,8 +204,10 @@ class StagingPacsResource(PacsSettings):
             return ProtocolChoice(self.protocol, "it is set")
         return choose_protocol(local, self.node(), self.dicomweb_node() if self.dicomweb_url.strip() else None)
 
-    def connect(self, local: LocalNode, choice: ProtocolChoice | None = None) -> StagingPacs:
-        """The PACS by the protocol that was chosen; choose now where none is given.
+    def connect(
+        self, local: LocalNode, choice: ProtocolChoice | None = None, disk: DiskFloor | None = None
+    ) -> StagingPacs:
+        """The PACS by the protocol that was chosen; choose now where none is given. `disk` is what must stay free.
 
         Raises:
             ConfigurationError: there is no such protocol, a setting that it needs can't be used, or C-MOVE has neither
@@ -187,19 +217,19 @@ class StagingPacsResource(PacsSettings):
         if protocol == "dicomweb":
             return DicomwebStagingPacs(self.dicomweb_node())
         if protocol == "c-get":
-            return CGetPacs(local, self.node())
-        return self._moves(local)
+            return CGetPacs(local, self.node(), disk)
+        return self._moves(local, disk)
 
-    def _moves(self, local: LocalNode) -> ProvenMoves:
+    def _moves(self, local: LocalNode, disk: DiskFloor | None) -> ProvenMoves:
         """C-MOVE, with the canary first."""
         check_canary(self.canary_uid, self.move_without_canary)
-        scp = StorageScp(local, self.node().ae_title)
+        scp = self.storage_scp(local, disk)
         return ProvenMoves(CMovePacs(local, self.node(), scp), self.scout(local, scp), self.canary_uid)
 
     def scout(self, local: LocalNode, scp: StorageScp | None = None) -> CMovePacs:
         """The PACS by C-MOVE for the canary alone."""
         node = replace(self.node(), timeouts=CANARY_TIMEOUTS)
-        return CMovePacs(local, node, scp or StorageScp(local, node.ae_title))
+        return CMovePacs(local, node, scp or self.storage_scp(local))
 
     def accepted_risks(self, choice: ProtocolChoice) -> dict[str, str]:
         """What the operator has taken upon himself, and in which words, for the audit trail."""
@@ -234,14 +264,16 @@ class ResearchPacsResource(PacsSettings):
         """The PACS by the protocol that is set.
 
         Raises:
-            ConfigurationError: there is no such protocol, or no such way with storage commitment.
+            ConfigurationError: there is no such protocol, or no such value of another setting.
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
         if self.protocol == "dicomweb":
             return DicomwebResearchPacs(self.dicomweb_node())
         mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
-        return CStorePacs(local, self.node(), StorageCommitment(local, self.node(), CommitmentScp(local), mode))
+        transcode = one_of("RESEARCH_PACS_TRANSCODE", self.transcode, ("no", "lossless")) == "lossless"
+        commitment = StorageCommitment(local, self.node(), CommitmentScp(local), mode)
+        return CStorePacs(local, self.node(), commitment, transcode)
 
 
 class TransfersResource(Settings):
@@ -250,6 +282,16 @@ class TransfersResource(Settings):
     retry_seconds: int
     one_pacs_at_both_ends: str
     min_free_disk_megabytes: int
+
+    def disk_floor(self, folder: Path) -> DiskFloor:
+        """How much of a folder's disk must stay free.
+
+        Raises:
+            ConfigurationError: MIN_FREE_DISK_MEGABYTES is negative.
+        """
+        if self.min_free_disk_megabytes < 0:
+            raise ConfigurationError("MIN_FREE_DISK_MEGABYTES must be 0 (no limit) or more.")
+        return DiskFloor(folder, self.min_free_disk_megabytes * 10**6)
 
     def patience_seconds(self) -> float:
         """How long a step tries again while a PACS is away.

@@ -70,7 +70,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             allowed_modalities=frozenset(config.modality_codes()),
         )
         choice = resources.staging_pacs.choose(local)
-        staging_pacs = resources.staging_pacs.connect(local, choice)
+        staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
         _close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))

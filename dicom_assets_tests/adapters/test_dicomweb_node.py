@@ -118,6 +118,18 @@ def test_file_that_holds_no_secret_is_refused_by_its_setting(secret_file: Path, 
         SecretFile(str(secret_file), "THE_SETTING").read()
 
 
+@pytest.mark.parametrize("token", ["sentinel token", "sentinel-tökèn", "sentinel;"])
+def test_token_that_is_none_is_refused_and_not_quoted(secret_file: Path, token: str) -> None:
+    secret_file.write_text(token)
+    credentials = node("https://pacs/x", token_file=str(secret_file)).credentials
+    assert credentials is not None
+
+    with pytest.raises(ConfigurationError, match="STAGING_PACS_DICOMWEB_TOKEN_FILE") as raised:
+        credentials.check()
+
+    assert "sentinel" not in str(raised.value)
+
+
 def test_missing_secret_file_is_named_by_its_setting_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"THE_SETTING.*FileNotFoundError") as raised:
         SecretFile(str(tmp_path / "absent"), "THE_SETTING").read()

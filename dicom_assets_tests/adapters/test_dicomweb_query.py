@@ -74,6 +74,13 @@ def test_series_and_class_are_asked_for() -> None:
     assert seen[0].headers["accept"] == "application/dicom+json"
 
 
+def test_pacs_that_refuses_to_give_many_results_is_asked_for_few() -> None:
+    def respond(asked: Asked) -> Answer:
+        return Answer(400) if int(asked.query["limit"][0]) > 200 else in_pages(10)(asked)
+
+    assert listing(respond) == StudyListing(REFS)
+
+
 class TestOffsetThatIsNotKnown:
     """The same page again and again: all of them, or the first of many?"""
 

@@ -254,6 +254,20 @@ class TestAway:
 
         assert "fell silent during WADO-RS in time" in str(error)
 
+    def test_pacs_that_goes_on_behind_the_last_part_is_not_listened_to(self) -> None:
+        answer = related(*FILES.values())
+        done = threading.Event()
+
+        def pieces() -> Iterator[bytes]:
+            yield body_of(answer)
+            while not done.is_set():
+                yield bytes(1 << 16)
+
+        try:
+            assert pulled(Answer(200, pieces(), answer.headers, "chunked")) == FILES
+        finally:
+            done.set()
+
     def test_pacs_that_trickles_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, "PACE_SECONDS", 0.05)
         answer = related(FILES[UIDS[0]])

@@ -263,9 +263,9 @@ def test_body_is_sent_again_after_a_401_with_a_new_token(items: list[OutgoingIns
     token.write_text("old")
 
     def respond(asked: Asked) -> Answer:
-        if asked.headers["authorization"] == "Bearer new!":
+        if asked.headers["authorization"] == "Bearer new=":
             return all_stored(asked)
-        token.write_text("new!")
+        token.write_text("new=")
         return Answer(401)
 
     with research(respond, token_file=str(token)) as (pacs, server):

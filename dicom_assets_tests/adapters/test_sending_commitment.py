@@ -16,6 +16,7 @@ from dicom_assets.adapters.pacs.commitment import ReportTimes, StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
+from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.errors import ConfigurationError, PacsAwayError, PacsError
 from dicom_assets.study import Commitment, OutgoingInstance
 from dicom_assets_tests.certificates import Certificates
@@ -203,7 +204,9 @@ class TestNotOffered:
         with pytest.raises(error):
             asking(local, pacs.port).of(instances())
 
-    def test_pacs_that_accepts_no_context_for_it_does_not_offer_it(self, local: LocalNode, tmp_path: Path) -> None:
+    def test_orthanc_that_does_not_know_us_is_taken_for_one_that_does_not_offer_it(
+        self, local: LocalNode, tmp_path: Path
+    ) -> None:
         if orthanc_binary() is None:
             pytest.skip("Orthanc is not on this machine")
         with running_orthanc("RESEARCH", tmp_path, {}) as orthanc:
@@ -229,10 +232,9 @@ class TestPort:
         with pytest.raises(ConfigurationError, match="LOCAL_HOST and LOCAL_PORT"):
             asking(elsewhere, pacs.port).of(instances())
 
-    def test_port_is_not_needed_where_the_pacs_does_not_offer_it(self, local: LocalNode, pacs: CommittingPacs) -> None:
-        pacs_without = free_port()
-        with socket.create_server((local.host, local.port)), pytest.raises(PacsAwayError, match="Nothing answers"):
-            asking(local, pacs_without).of(instances())
+    def test_port_is_not_needed_where_the_pacs_does_not_offer_it(self, local: LocalNode, tmp_path: Path) -> None:
+        with EmbeddedPacs("RESEARCH", 0, tmp_path, {}) as without, socket.create_server((local.host, local.port)):
+            assert asking(local, without.port).of(instances()) is None
 
 
 class TestOrthanc:

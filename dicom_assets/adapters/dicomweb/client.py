@@ -16,11 +16,9 @@ from dicom_assets.errors import PacsAwayError
 CONNECTION_TIMEOUT_SECONDS = 10.0
 SILENCE_TIMEOUT_SECONDS = 120.0
 """Longest silence in the midst of an answer, and longest that a PACS may take nothing of ours."""
-ANSWER_TIMEOUT_SECONDS = 300.0
-"""Longest until the answer to something that was sent begins."""
 SLOWEST_BYTES_PER_SECOND = 1024
 PACE_SECONDS = 60.0
-LARGEST_ANSWER_BYTES = 256 << 20
+LARGEST_ANSWER_BYTES = 128 << 20
 """Of answers that are held in memory: JSON and XML."""
 
 Params = tuple[tuple[str, str], ...]
@@ -46,7 +44,7 @@ class DicomwebClient:
         self._http = httpx.Client(
             auth=node.credentials,
             verify=client_context(node.tls) if node.url.startswith("https:") else True,
-            timeout=_timeout(SILENCE_TIMEOUT_SECONDS),
+            timeout=_timeout(min(SILENCE_TIMEOUT_SECONDS, node.timeout_seconds)),
             limits=httpx.Limits(max_connections=at_most, max_keepalive_connections=at_most),
             follow_redirects=False,
             trust_env=False,
@@ -81,7 +79,7 @@ class DicomwebClient:
         Raises:
             PacsAwayError: no connection, or it is lost within the block.
         """
-        timeout = _timeout(ANSWER_TIMEOUT_SECONDS)
+        timeout = _timeout(self.node.timeout_seconds)
         with (
             told_as_pacs_errors(self.node, operation),
             self._http.stream(
@@ -131,4 +129,5 @@ class DicomwebClient:
 
 
 def _timeout(seconds: float) -> httpx.Timeout:
-    return httpx.Timeout(seconds, connect=CONNECTION_TIMEOUT_SECONDS, write=SILENCE_TIMEOUT_SECONDS, pool=None)
+    connect, write = min(CONNECTION_TIMEOUT_SECONDS, seconds), min(SILENCE_TIMEOUT_SECONDS, seconds)
+    return httpx.Timeout(seconds, connect=connect, write=write, pool=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -12,6 +13,8 @@ import httpx
 from dicom_assets.errors import ConfigurationError
 
 _LONGEST_SECRET_BYTES = 64 * 1024
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750 2.1."""
 
 
 class SecretFile:
@@ -43,7 +46,7 @@ class SecretFile:
                     self._secret = self._content()
                     self._stamp = stamp
             except OSError as error:
-                raise self._unusable(type(error).__name__) from None
+                raise self.unusable(type(error).__name__) from None
             return self._secret
 
     def _content(self) -> str:
@@ -52,12 +55,13 @@ class SecretFile:
         try:
             secret = content.decode().strip("\r\n")
         except UnicodeDecodeError:
-            raise self._unusable("no UTF-8 text") from None
+            raise self.unusable("no UTF-8 text") from None
         if not secret or len(content) > _LONGEST_SECRET_BYTES or any(ord(character) < 32 for character in secret):
-            raise self._unusable("empty, too long, or of several lines")
+            raise self.unusable("empty, too long, or of several lines")
         return secret
 
-    def _unusable(self, why: str) -> ConfigurationError:
+    def unusable(self, why: str) -> ConfigurationError:
+        """The error for a file that does not hold what it should."""
         return ConfigurationError(f"{self._setting} can't be used ({why}): it must name a file with one line.")
 
 
@@ -77,7 +81,7 @@ class Credentials(httpx.Auth):
         Raises:
             ConfigurationError: it can't.
         """
-        self._secret.read()
+        self._header(self._secret.read())
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Authenticate one request, for httpx."""
@@ -107,4 +111,7 @@ class BearerToken(Credentials):
     """A token; who renews it writes it to the file."""
 
     def _header(self, secret: str) -> str:
-        return f"Bearer {secret.strip()}"
+        token = secret.strip()
+        if not _TOKEN.fullmatch(token):  # httpx would quote it in its complaint
+            raise self._secret.unusable("no bearer token")
+        return f"Bearer {token}"

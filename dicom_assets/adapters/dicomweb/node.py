@@ -15,7 +15,8 @@ from dicom_assets.errors import ConfigurationError
 class DicomwebNode:
     """A PACS's base URL (checked, without a slash at its end), and the settings' prefix that names it.
 
-    `tls` holds the files for HTTPS; `credentials` is None where the PACS asks for none.
+    `tls` holds the files for HTTPS; `credentials` is None where the PACS asks for none; `timeout_seconds` is how long
+    it may be silent.
     """
 
     url: str
@@ -23,6 +24,7 @@ class DicomwebNode:
     tls: TlsFiles
     credentials: Credentials | None = None
     max_connections: int = 2
+    timeout_seconds: float = 300.0
 
     @classmethod
     def of(
@@ -35,6 +37,7 @@ class DicomwebNode:
         password_file: str = "",
         token_file: str = "",
         max_connections: int = 2,
+        timeout_seconds: float = 300.0,
     ) -> DicomwebNode:
         """A PACS by its settings.
 
@@ -45,7 +48,7 @@ class DicomwebNode:
         checked = _checked_url(f"{setting}_DICOMWEB_URL", url, has_credentials=credentials is not None)
         if max_connections < 1:
             raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
-        return cls(checked, setting, tls, credentials, max_connections)
+        return cls(checked, setting, tls, credentials, max_connections, timeout_seconds)
 
 
 def _credentials(setting: str, user: str, password_file: str, token_file: str) -> Credentials | None:

@@ -16,6 +16,8 @@ QIDO = "QIDO-RS"
 JSON = "application/dicom+json"
 PAGE = 5000
 """Results asked for at once; many PACSs give fewer, and not all say so."""
+SMALL_PAGE = 100
+"""Asked for where a PACS refuses to be asked for so many."""
 MOST_RESULTS = 1_000_000
 
 _SOP_CLASS_UID = "00080016"
@@ -27,6 +29,7 @@ _INSTANCES_OF_SERIES = "00201209"
 
 _NOT_OFFERED = (400, 404, 405, 406, 410, 413, 414, 501)
 """What PACSs answer that do not list these things, or not so many; 404 also where the study is not there."""
+_BAD_REQUEST = 400
 _NOWHERE = "1.2.840.10008.1.2"
 """A UID that no study has."""
 
@@ -120,8 +123,17 @@ def _studies(client: DicomwebClient, study_uid: str) -> Results:
 
 def _pages(client: DicomwebClient, path: str, fields: Params) -> Iterator[Results]:
     """Pages until an empty one: some PACSs give fewer results than asked for without saying that there are more."""
-    offset = 0
-    while page := _query(client, path, (*fields, ("limit", str(PAGE)), ("offset", str(offset)))):
+    limit, offset = PAGE, 0
+    while True:
+        try:
+            page = _query(client, path, (*fields, ("limit", str(limit)), ("offset", str(offset))))
+        except PacsStatusError as error:
+            if error.status != _BAD_REQUEST or limit <= SMALL_PAGE:
+                raise
+            limit = SMALL_PAGE
+            continue
+        if not page:
+            return
         yield page
         offset += len(page)
         if offset > MOST_RESULTS:

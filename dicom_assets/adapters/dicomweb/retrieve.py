@@ -24,6 +24,9 @@ WADO = "WADO-RS"
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """Without the last parameter a PACS may decompress: it defaults to Explicit VR Little Endian (PS3.18 8.7.3.5.2)."""
 
+MOST_BEHIND_BYTES = 1 << 20
+"""Read behind the last part; more is not waited for."""
+
 _NOTHING_THERE = (204, 404, 410)
 _WITH_INSTANCES = (200, 206)
 
@@ -86,8 +89,13 @@ def _reader_of(client: DicomwebClient, response: httpx.Response) -> Reader:
 
 def _read_parts(client: DicomwebClient, response: httpx.Response, arrivals: Arrivals) -> None:
     parser = MultipartParser(boundary_of(response.headers["Content-Type"]) or b"", arrivals)
+    behind_bytes = 0
     for chunk in client.chunks(WADO, response):
         parser.feed(chunk)
+        # A connection is of use again only when its answer was read to the end, which may never come.
+        behind_bytes += len(chunk) if parser.is_complete else 0
+        if behind_bytes > MOST_BEHIND_BYTES:
+            break
     parser.close()
 
 

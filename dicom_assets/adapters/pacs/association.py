@@ -37,6 +37,16 @@ class Timeouts:
     network: float = NETWORK_TIMEOUT_SECONDS
     whole: float | None = None
 
+    @classmethod
+    def of(cls, silence_seconds: float) -> Timeouts:
+        """Those of a PACS that may be silent for so long, none longer than the usual ones but for that."""
+        return cls(
+            connection=min(CONNECTION_TIMEOUT_SECONDS, silence_seconds),
+            acse=min(ACSE_TIMEOUT_SECONDS, silence_seconds),
+            dimse=silence_seconds,
+            network=min(NETWORK_TIMEOUT_SECONDS, silence_seconds),
+        )
+
 
 # A-ASSOCIATE-RJ diagnostics of source "service user" (PS3.8 Table 9-21).
 _SERVICE_USER = 1

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BytesIO
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -22,7 +22,7 @@ from dicom_assets.study import Commitment
 
 COMMITMENT = str(StorageCommitmentPushModel)
 COMMITMENT_INSTANCE = str(StorageCommitmentPushModelInstance)
-SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+SYNTAXES: list[str | UID] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 LONGEST_REPORT = 1 << 26
 """Bytes of Event Information; that of 5000 references has less than one megabyte."""
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import errno
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom import build_context
+from pynetdicom.presentation import PresentationContext
 
-from dicom_assets.adapters.pacs.association import NETWORK_TIMEOUT_SECONDS, Handlers, LocalNode, set_no_delay
-from dicom_assets.adapters.pacs.commitment_desk import INVALID_ARGUMENT_VALUE, CommitmentDesk, Report
+from dicom_assets.adapters.pacs.association import LocalNode
+from dicom_assets.adapters.pacs.commitment_desk import COMMITMENT, SYNTAXES, CommitmentDesk, Report, answer
+from dicom_assets.adapters.pacs.plane.acceptor import (
+    CALLED_AE_TITLE_UNKNOWN,
+    TOO_MANY_ASSOCIATIONS,
+    Rejection,
+    accepted,
+)
+from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, AssociationRejectedError
+from dicom_assets.adapters.pacs.plane.listener import Listener
+from dicom_assets.adapters.pacs.plane.negotiation import Request
+from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.tls import server_context
 from dicom_assets.errors import ConfigurationError, PacsAwayError
 
+VERIFICATION = "1.2.840.10008.1.1"
 MAX_ASSOCIATIONS = 16
+MAX_REJECTIONS_AT_ONCE = 16
+LIMITS = Limits(acse_seconds=10.0, idle_seconds=60.0, max_bytes=1 << 30)
 
 
 class CommitmentScp:
@@ -25,12 +39,14 @@ class CommitmentScp:
     Who calls is not asked: a report counts only under a Transaction UID that we made up at random.
     """
 
-    def __init__(self, local: LocalNode) -> None:
-        self._local = local
+    def __init__(self, local: LocalNode, limits: Limits = LIMITS) -> None:
         self.desk = CommitmentDesk()
+        self._local = local
+        self._limits = limits
         self._mutex = threading.Lock()
         self._waiting = 0
-        self._server: ThreadedAssociationServer | None = None
+        self._listener: Listener | None = None
+        self._tls: ssl.SSLContext | None = None
 
     @contextmanager
     def waiting_for(self, transaction_uid: str) -> Iterator[Report]:
@@ -41,8 +57,8 @@ class CommitmentScp:
             ConfigurationError: the address is not ours.
         """
         with self._mutex:
-            if self._server is None:
-                self._server = self._listening()
+            if self._listener is None:
+                self._listener = self._listening()
             self._waiting += 1
         try:
             with self.desk.waiting_for(transaction_uid) as report:
@@ -51,36 +67,49 @@ class CommitmentScp:
             with self._mutex:
                 self._waiting -= 1
                 if not self._waiting:
-                    self._server.shutdown()
-                    self._server = None
+                    self._listener.stop()
+                    self._listener = None
 
-    def _listening(self) -> ThreadedAssociationServer:
+    def _listening(self) -> Listener:
         local = self._local
-        ae = AE(ae_title=local.ae_title)
-        ae.require_called_aet = True
-        ae.maximum_associations = MAX_ASSOCIATIONS
-        ae.network_timeout = NETWORK_TIMEOUT_SECONDS
-        ae.add_supported_context(Verification)
-        # The PACS opens the association and is the SCP on it; not every one negotiates that.
-        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-        handlers: Handlers = [(evt.EVT_N_EVENT_REPORT, taken_to, [self.desk]), (evt.EVT_CONN_OPEN, set_no_delay)]
-        context = None if local.tls is None else server_context(local.tls)
+        self._tls = None if local.tls is None else server_context(local.tls)
         try:
-            server = ae.start_server((local.host, local.port), block=False, ssl_context=context, evt_handlers=handlers)
+            return Listener(
+                (local.host, local.port),
+                self._serve,
+                lambda _address: True,
+                room=MAX_ASSOCIATIONS,
+                anteroom=MAX_REJECTIONS_AT_ONCE,
+            )
         except OSError as error:
             raise _can_not_listen(local, error) from None
-        if server is None:
-            raise TypeError("a server that blocks was not asked for")
-        return server
+
+    def _serve(self, connection: socket.socket, _address: str, is_crowded: bool) -> None:
+        def judge(request: Request) -> Rejection | None:
+            if request.called_ae_title != self._local.ae_title:
+                return CALLED_AE_TITLE_UNKNOWN
+            return TOO_MANY_ASSOCIATIONS if is_crowded else None
+
+        try:
+            if self._tls is not None:
+                connection.settimeout(self._limits.connect_seconds)
+                connection = self._tls.wrap_socket(connection.dup(), server_side=True)
+            association = accepted(connection, supported(), judge, self._limits)
+            while (command := association.receive()) is not None:
+                answer(association, command, self.desk)
+        except (AssociationLostError, AssociationRejectedError, OSError):
+            return  # a report that did not arrive is missed by those who wait for it
+        except Exception as error:  # noqa: BLE001  an edge: the thread's traceback would show values
+            raise RuntimeError(f"unexpected {type(error).__name__} among storage commitment reports") from None
+        finally:
+            connection.close()
 
 
-def taken_to(event: evt.Event, desk: CommitmentDesk) -> tuple[int, None]:
-    """Answer an N-EVENT-REPORT as pynetdicom wants it."""
-    try:
-        information = event.event_information
-    except Exception:  # noqa: BLE001  whatever its bytes do to pydicom, they are no report
-        return INVALID_ARGUMENT_VALUE, None
-    return desk.take(information), None
+def supported() -> list[PresentationContext]:
+    """What we take: the PACS opens the association and is the SCP on it, though not every one negotiates that."""
+    commitment = build_context(COMMITMENT, SYNTAXES)
+    commitment.scu_role = commitment.scp_role = True
+    return [build_context(VERIFICATION), commitment]
 
 
 def _can_not_listen(local: LocalNode, error: OSError) -> Exception:

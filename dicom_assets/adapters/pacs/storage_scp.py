@@ -2,107 +2,97 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import socket
+import ssl
 import threading
-import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from dataclasses import dataclass, field
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-from pynetdicom import AE, evt
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom import build_context
+from pynetdicom.presentation import PresentationContext
 
-from dicom_assets.adapters.pacs.association import NETWORK_TIMEOUT_SECONDS, Handlers, LocalNode, set_no_delay
+from dicom_assets.adapters.pacs.association import LocalNode
+from dicom_assets.adapters.pacs.inbox import NOT_AUTHORIZED, OUT_OF_RESOURCES, SUCCESS, DiskFloor, Inbox
+from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.acceptor import (
+    CALLED_AE_TITLE_UNKNOWN,
+    CALLING_AE_TITLE_UNKNOWN,
+    TOO_MANY_ASSOCIATIONS,
+    Rejection,
+    accepted,
+)
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.commands import Command
+from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, AssociationRejectedError
+from dicom_assets.adapters.pacs.plane.file_meta import file_meta
+from dicom_assets.adapters.pacs.plane.listener import HostAddresses, Listener
+from dicom_assets.adapters.pacs.plane.negotiation import Request
+from dicom_assets.adapters.pacs.plane.study_of import StudyPeek
+from dicom_assets.adapters.pacs.plane.wire import Limits
+from dicom_assets.adapters.pacs.tls import server_context
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED, all_storage_classes
-from dicom_assets.errors import ConfigurationError, DicomAssetsError, StudyError
-from dicom_assets.study import Receive
+from dicom_assets.errors import ConfigurationError
+from dicom_assets.study import Piece, Receive
 
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-NOT_AUTHORIZED = 0x0124
+__all__ = ["NOT_AUTHORIZED", "OUT_OF_RESOURCES", "SUCCESS", "DiskFloor", "Inbox", "Sender", "StorageScp"]
+
+VERIFICATION = "1.2.840.10008.1.1"
+NO_SUCH_SOP_INSTANCE = 0x0117
+CANNOT_UNDERSTAND = 0xC000
 
 MAX_ASSOCIATIONS = 16
-QUIET_SECONDS = 2.0
-"""How long after the last arrival a C-MOVE that is over counts as delivered."""
+MAX_REJECTIONS_AT_ONCE = 16
+MAX_BYTES_PER_ASSOCIATION = 2**40
+LIMITS = Limits(acse_seconds=10.0, idle_seconds=120.0, max_bytes=MAX_BYTES_PER_ASSOCIATION)
 
 
-class Inbox:
-    """What arrives for one study."""
+@dataclass(frozen=True)
+class Sender:
+    """Who may send to us: an AE title, from the addresses of a host; from any address if `host` is None."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._condition = threading.Condition()
-        self._last_arrival = time.monotonic()
-        self._being_written = 0
-        self.error: DicomAssetsError | None = None
-        self.received = 0
+    ae_title: str
+    host: str | None = None
+    _addresses: HostAddresses = field(init=False, repr=False, compare=False)
 
-    def take(self, sop_instance_uid: str, content: bytes) -> int:
-        """Hand an instance on and return the C-STORE status; success only when it is safely on disk."""
-        with self._condition:
-            self._being_written += 1
-        try:
-            file = self._receive(sop_instance_uid)
-            try:
-                file.write(content)
-                file.keep()
-            except BaseException:
-                file.drop()
-                raise
-        except DicomAssetsError as error:
-            return self._refuse(error)
-        except Exception as error:  # noqa: BLE001  an edge: pynetdicom would answer a failure and forget the cause
-            return self._refuse(StudyError(f"Unexpected {type(error).__name__} while an instance was taken in."))
-        else:
-            with self._condition:
-                self.received += 1
-            return SUCCESS
-        finally:
-            with self._condition:
-                self._being_written -= 1
-                self._last_arrival = time.monotonic()
-                self._condition.notify_all()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_addresses", HostAddresses(self.host or ""))
 
-    def _refuse(self, error: DicomAssetsError) -> int:
-        with self._condition:
-            self.error = self.error or error
-        return OUT_OF_RESOURCES
-
-    def wait_until_quiet(self, delivered: int) -> None:
-        """Wait for instances still on their way: some PACSs end a C-MOVE before the last one is sent.
-
-        There is no wait once all have come that the PACS says it delivered; 0 where it says nothing.
-        """
-        with self._condition:
-            while True:
-                quiet_for = time.monotonic() - self._last_arrival
-                all_came = 0 < delivered <= self.received
-                if not self._being_written and (all_came or quiet_for >= QUIET_SECONDS):
-                    return
-                self._condition.wait(timeout=max(QUIET_SECONDS - quiet_for, 0.05))
+    def is_at(self, address: str) -> bool:
+        """Whether the sender's host has this address."""
+        return self.host is None or self._addresses.include(address)
 
 
 class StorageScp:
     """Listens on `LOCAL_HOST`:`LOCAL_PORT` while at least one study waits for instances."""
 
-    def __init__(self, local: LocalNode, calling_ae_title: str) -> None:
+    def __init__(
+        self,
+        local: LocalNode,
+        calling_ae_title: str,
+        *,
+        host: str | None = None,
+        senders: Sequence[Sender] = (),
+        disk: DiskFloor | None = None,
+        limits: Limits = LIMITS,
+        max_associations: int = MAX_ASSOCIATIONS,
+    ) -> None:
+        """Describe it; the staging PACS is `calling_ae_title` at `host`, and `senders` are the others that may send."""
         self._local = local
+        self._senders = (Sender(calling_ae_title, host), *senders)
+        self._disk = disk
+        self._limits = limits
+        self._max_associations = max_associations
         self._inboxes: dict[str, list[Inbox]] = {}
         self._by_message_id: dict[int, Inbox] = {}
         self._mutex = threading.Lock()
-        ae = AE(ae_title=local.ae_title)
-        ae.require_called_aet = True
-        ae.require_calling_aet = [calling_ae_title]
-        ae.maximum_associations = MAX_ASSOCIATIONS
-        ae.maximum_pdu_size = 0
-        ae.network_timeout = NETWORK_TIMEOUT_SECONDS
-        ae.add_supported_context("1.2.840.10008.1.1")
-        for sop_class in all_storage_classes():
-            ae.add_supported_context(sop_class, list(STORED))
-        self._ae = ae
-        self._listening = False
+        self._starting = threading.Lock()
+        self._in_use = 0
+        self._listener: Listener | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._supported = _supported()
 
     @contextmanager
     def waiting_for(self, study_uid: str, message_id: int, receive: Receive) -> Iterator[Inbox]:
@@ -114,74 +104,138 @@ class StorageScp:
         Raises:
             ConfigurationError: the port is taken, or the address is not ours.
         """
-        inbox = Inbox(receive)
+        inbox = Inbox(receive, self._disk)
         with self._mutex:
-            self._start()
             self._inboxes.setdefault(study_uid, []).append(inbox)
             self._by_message_id[message_id] = inbox
         try:
-            yield inbox
+            with self.listening():
+                yield inbox
         finally:
             with self._mutex:
-                del self._by_message_id[message_id]
+                if self._by_message_id.get(message_id) is inbox:
+                    del self._by_message_id[message_id]
                 self._inboxes[study_uid].remove(inbox)
                 if not self._inboxes[study_uid]:
                     del self._inboxes[study_uid]
-                if not self._inboxes:
-                    self._ae.shutdown()
-                    self._listening = False
+            inbox.close()
 
-    def _start(self) -> None:
-        if self._listening:
-            return
-        handlers: Handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_CONN_OPEN, set_no_delay)]
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Be there for as long as the block lasts: C-ECHO is answered, instances that nobody waits for are refused.
+
+        Raises:
+            ConfigurationError: the port is taken, or the address is not ours; a TLS file can't be used.
+        """
+        with self._starting:
+            if self._listener is None:
+                self._listener = self._start()
+            self._in_use += 1
         try:
-            self._ae.start_server((self._local.host, self._local.port), block=False, evt_handlers=handlers)
+            yield
+        finally:
+            with self._starting:
+                self._in_use -= 1
+                if not self._in_use:
+                    self._listener.stop()
+                    self._listener = None
+
+    def _start(self) -> Listener:
+        if self._local.tls is not None:
+            self._tls = server_context(self._local.tls)
+        try:
+            return Listener(
+                (self._local.host, self._local.port),
+                self._serve,
+                self._is_expected,
+                room=self._max_associations,
+                anteroom=MAX_REJECTIONS_AT_ONCE,
+            )
         except OSError:
             raise ConfigurationError(
                 f"Our Storage SCP can't listen on {self._local.host} port {self._local.port}: another program, "
                 "perhaps another run, has the port, or the address is not this machine's. "
                 "End the other program, or correct LOCAL_HOST and LOCAL_PORT (and the PACS's entry for us)."
             ) from None
-        self._listening = True
 
-    def _on_store(self, event: evt.Event) -> int:
-        content = event.encoded_dataset()
-        request = _store_request(event)
-        study_uid = _study_uid_of(content)
-        inbox = self._by_message_id.get(request.MoveOriginatorMessageID or 0)
-        if study_uid is not None:
-            waiting = self._inboxes.get(study_uid, [])
-            inbox = inbox if inbox in waiting else next(iter(waiting), None)
+    def _is_expected(self, address: str) -> bool:
+        return any(sender.is_at(address) for sender in self._senders)
+
+    def _serve(self, connection: socket.socket, address: str, is_crowded: bool) -> None:
+        def judge(request: Request) -> Rejection | None:
+            if request.called_ae_title != self._local.ae_title:
+                return CALLED_AE_TITLE_UNKNOWN
+            callers = [sender for sender in self._senders if sender.ae_title == request.calling_ae_title]
+            if not any(sender.is_at(address) for sender in callers):
+                return CALLING_AE_TITLE_UNKNOWN
+            return TOO_MANY_ASSOCIATIONS if is_crowded else None
+
+        try:
+            connection = self._secured(connection)
+        except OSError:  # no TLS, or none that we accept
+            return
+        try:
+            association = accepted(connection, self._supported, judge, self._limits)
+            while (command := association.receive()) is not None:
+                self._answer(association, command)
+        except (AssociationLostError, AssociationRejectedError, OSError):
+            return  # what did not arrive is missed by those who wait for it
+        except Exception as error:  # noqa: BLE001  an edge: the thread's traceback would show values
+            raise RuntimeError(f"unexpected {type(error).__name__} in our Storage SCP") from None
+        finally:
+            connection.close()
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return connection
+        connection.settimeout(self._limits.connect_seconds)
+        # A duplicate, so that the listener can still interrupt its own: `wrap_socket` takes the descriptor away.
+        return self._tls.wrap_socket(connection.dup(), server_side=True)
+
+    def _answer(self, association: Association, command: Command) -> None:
+        if command.field == commands.C_STORE_RQ:
+            status = self._store(association, command)
+            association.send(command.context_id, commands.c_store_rsp(command, status))
+        elif command.field == commands.C_ECHO_RQ:
+            association.send(command.context_id, commands.response(command, SUCCESS))
+        elif not command.field & commands.RESPONSE and command.field != commands.C_CANCEL_RQ:
+            association.send(command.context_id, commands.response(command, commands.UNRECOGNIZED_OPERATION))
+
+    def _store(self, association: Association, command: Command) -> int:
+        if not command.has_data_set:
+            return CANNOT_UNDERSTAND
+        if not command.names_an_instance:
+            return NO_SUCH_SOP_INSTANCE
+        syntax = association.contexts[command.context_id].transfer_syntax_uid
+        study_uid, pieces = _peek(association.pieces(), syntax)
+        inbox = self._inbox_for(study_uid, command.originator_message_id)
         if inbox is None:
             return NOT_AUTHORIZED
-        return inbox.take(str(request.AffectedSOPInstanceUID), content)
+        meta = file_meta(command.sop_class_uid, command.sop_instance_uid, syntax)
+        return inbox.take(command.sop_instance_uid, itertools.chain((meta,), pieces))
+
+    def _inbox_for(self, study_uid: str | None, message_id: int | None) -> Inbox | None:
+        with self._mutex:
+            inbox = None if message_id is None else self._by_message_id.get(message_id)
+            if study_uid is None:
+                return inbox
+            waiting = self._inboxes.get(study_uid, [])
+            return inbox if inbox in waiting else next(iter(waiting), None)
 
 
-def requested_instance(event: evt.Event) -> str:
-    """The Affected SOP Instance UID of a C-STORE request."""
-    return str(_store_request(event).AffectedSOPInstanceUID)
+def _peek(pieces: Iterator[memoryview], transfer_syntax_uid: str) -> tuple[str | None, Iterable[Piece]]:
+    """The Study Instance UID of a data set, and all of its pieces; nothing is copied if the first one tells."""
+    peek = StudyPeek(transfer_syntax_uid)
+    before: list[Piece] = []
+    for piece in pieces:
+        if peek.feed(piece):
+            return peek.study_uid, itertools.chain(before, (piece,), pieces)
+        before.append(bytes(piece))
+    peek.finish()
+    return peek.study_uid, before
 
 
-def _store_request(event: evt.Event) -> C_STORE:
-    if not isinstance(event.request, C_STORE):
-        raise TypeError("not a C-STORE request")
-    return event.request
-
-
-def _study_uid_of(content: bytes) -> str | None:
-    """The Study Instance UID of an encoded file, read no further than needed; None when there is none."""
-    try:
-        ds = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
-        return str(ds.StudyInstanceUID)
-    except (
-        InvalidDicomError,
-        AttributeError,
-        ValueError,
-        KeyError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        zlib.error,
-    ):
-        return None
+@functools.cache
+def _supported() -> list[PresentationContext]:
+    classes = [build_context(sop_class, list(STORED)) for sop_class in all_storage_classes()]
+    return [build_context(VERIFICATION), *classes]

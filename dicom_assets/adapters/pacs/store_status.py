@@ -34,10 +34,10 @@ _STAYS = {
 }
 
 
-def outcome_of(sop_instance_uid: str, status: int) -> StoreOutcome:
+def outcome_of(sop_instance_uid: str, status: int, *, transcoded_to: str = "") -> StoreOutcome:
     """What a C-STORE response says of an instance; a status of no known meaning is a refusal for good."""
     if status == SUCCESS or status in STORED_WITH_WARNING:
-        return StoreOutcome(sop_instance_uid)
+        return StoreOutcome(sop_instance_uid, transcoded_to=transcoded_to)
     meaning, may_pass = _meaning_of(status)
     return StoreOutcome(sop_instance_uid, f"refused with status 0x{status:04X} ({meaning})", may_pass)
 

@@ -35,6 +35,7 @@ _REMAINING, _COMPLETED, _FAILED, _WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 _ORIGINATOR_AE_TITLE = 0x1030
 _ORIGINATOR_MESSAGE_ID = 0x1031
 
+_LONGEST_UID = 64
 _NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
 _MEDIUM_PRIORITY = 0x0000
@@ -89,6 +90,12 @@ class Command:
     def event_type_id(self) -> int:
         """What an N-EVENT-REPORT reports, 0 where it does not say."""
         return self._number(_EVENT_TYPE_ID, 0)
+
+    @property
+    def names_an_instance(self) -> bool:
+        """Whether Affected SOP Instance UID may be used as a name: 1 to 64 visible ASCII characters."""
+        value = self._elements.get(_SOP_INSTANCE_UID, b"").strip(b"\0 ")
+        return 0 < len(value) <= _LONGEST_UID and all(0x20 < byte < 0x7F for byte in value)
 
     @property
     def originator_message_id(self) -> int | None:

@@ -28,6 +28,6 @@ def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
 
 
 def _element(number: int, vr: bytes, text: str, padding: bytes) -> bytes:
-    value = text.encode("ascii")
+    value = text.encode("ascii", "replace")
     value += padding * (len(value) % 2)
     return _SHORT.pack(2, number, vr, len(value)) + value

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pydicom.uid import UID
+from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
 from pynetdicom.pdu_items import PDU_ITEM_TYPES
@@ -149,8 +149,8 @@ def read_request(body: Piece) -> Request:
 def accept(request: Request, supported: Sequence[PresentationContext], max_pdu: int) -> tuple[bytes, Agreement]:
     """An A-ASSOCIATE-AC that answers every proposed context, and what was agreed to by it.
 
-    Of the transfer syntaxes of a context that we take, the one that the peer names first is accepted: it knows how its
-    instances are stored, and need not transcode them.
+    Where the first transfer syntax of a context is a compressed one that we take, it is accepted: it is most likely how
+    the peer's instances are stored, and need not be transcoded. Else the first of `supported` that it has is.
 
     Raises:
         ProtocolViolationError: what was proposed makes no sense.
@@ -167,11 +167,11 @@ def accept(request: Request, supported: Sequence[PresentationContext], max_pdu: 
 
 def _peers_choice(context: PresentationContext, taken: Mapping[UID | None, frozenset[UID]]) -> PresentationContext:
     known = taken.get(context.abstract_syntax, frozenset())
-    choice = next((syntax for syntax in context.transfer_syntax if syntax in known), None)
-    if choice is None:
+    first = next((syntax for syntax in context.transfer_syntax if syntax != ImplicitVRLittleEndian), None)
+    if first is None or first not in known or not first.is_encapsulated:
         return context
     chosen = copy.copy(context)
-    chosen.transfer_syntax = [choice]
+    chosen.transfer_syntax = [first]
     return chosen
 
 
@@ -217,12 +217,24 @@ def _roles_of(primitive: A_ASSOCIATE) -> dict[UID, tuple[bool | None, bool | Non
     }
 
 
+_ODD = (Warning, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error)
+
+
 @contextmanager
 def _nothing_odd(what: str) -> Iterator[None]:
-    """Turn whatever pynetdicom's decoders raise for odd bytes into one error."""
+    """Turn whatever pynetdicom's decoders raise for odd bytes, warnings too where they are errors, into one error."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error) as error:
+    except (
+        Warning,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        AssertionError,
+        struct.error,
+    ) as error:
         raise ProtocolViolationError(f"{what} that can't be read ({type(error).__name__})") from None
 
 

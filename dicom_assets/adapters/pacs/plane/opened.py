@@ -21,7 +21,18 @@ from dicom_assets.adapters.pacs.slots import slot_at
 from dicom_assets.adapters.pacs.tls import client_context
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 
-DEFAULT_LIMITS = Limits()
+LONGEST_PDU_SECONDS = 60.0
+
+
+def limits_of(pacs: PacsNode) -> Limits:
+    """How long we wait for this PACS."""
+    timeouts = pacs.timeouts
+    return Limits(
+        connect_seconds=timeouts.connection,
+        acse_seconds=timeouts.acse,
+        idle_seconds=timeouts.dimse,
+        pdu_seconds=min(LONGEST_PDU_SECONDS, timeouts.dimse),
+    )
 
 
 @contextmanager
@@ -31,7 +42,7 @@ def opened(
     contexts: Sequence[PresentationContext],
     *,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> Iterator[Association]:
     """An association with a PACS, within the number that it allows; released at the end, aborted if the block raises.
 
@@ -45,7 +56,7 @@ def opened(
     with slot_at(pacs):
         try:
             with requested(
-                address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits
+                address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits or limits_of(pacs)
             ) as association:
                 if not association.contexts:
                     raise NothingAcceptedError(

@@ -35,7 +35,7 @@ class Limits:
     request, `idle_seconds` for the beginning of the peer's next PDU, `pdu_seconds` for the rest of one that has begun,
     and for the peer to take what we send at once (at most `MOST_BUFFERS` buffers). `linger_seconds` is how long the
     peer may take to close its side after us (the ARTIM timer of PS3.8 9.1.5), and to take an A-ABORT. `max_pdu` is
-    what the peer is told; longer PDUs end the association.
+    what the peer is told; longer PDUs end the association, and so do more than `max_bytes` in all.
     """
 
     connect_seconds: float = 10.0
@@ -44,6 +44,7 @@ class Limits:
     pdu_seconds: float = 60.0
     linger_seconds: float = 2.0
     max_pdu: int = 262_144
+    max_bytes: int = 2**62
 
     @property
     def tick_seconds(self) -> float:
@@ -148,6 +149,8 @@ class Wire:
             raise AssociationLostError("the peer closed the connection")
         self._end += count
         self.received_bytes += count
+        if self.received_bytes > self._limits.max_bytes:
+            raise AssociationLostError("the peer sent more than one association may bring")
         self._acknowledge_at_once()
 
     def write(self, buffers: Sequence[Piece], seconds: float | None = None) -> None:

@@ -1,0 +1,107 @@
+"""C-GET over the data plane: ask once, take what arrives on the same association (PS3.4 C.4.3, Study Root)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom import build_context, build_role
+from pynetdicom.dsutils import encode
+
+from dicom_assets.adapters.pacs.inbox import SUCCESS, DiskFloor, Inbox
+from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.commands import Command
+from dicom_assets.adapters.pacs.plane.file_meta import file_meta
+from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.wire import Limits
+from dicom_assets.adapters.pacs.query import QueriedPacs
+from dicom_assets.adapters.pacs.requests import identifier_of, judge, next_message_id
+from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
+from dicom_assets.errors import NothingAcceptedError
+from dicom_assets.study import Receive, Retrieval
+
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+NO_SUCH_SOP_INSTANCE = 0x0117
+CANNOT_UNDERSTAND = 0xC000
+_PENDING = (0xFF00, 0xFF01)
+
+
+@dataclass(frozen=True, slots=True)
+class CGetPacs(QueriedPacs):
+    """A staging PACS that hands instances over on our own association; implements `StagingPacs`."""
+
+    protocol: ClassVar[str] = "c-get"
+
+    disk: DiskFloor | None = None
+    limits: Limits | None = None
+
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
+        """Ask by C-GET; what does not arrive is for the caller to notice.
+
+        Raises:
+            PacsAwayError: no association for now, or it was lost on the way.
+            PacsError: the PACS does not offer C-GET, or the operation ended in a failure with nothing received.
+            StorageError: an instance that arrived could not be written.
+        """
+        storage = one_context_each(retrieval.sop_class_uids, MAX_CONTEXTS - 1)
+        classes = {str(context.abstract_syntax) for context in storage}
+        roles = [build_role(sop_class, scp_role=True) for sop_class in sorted(classes)]
+        contexts = [build_context(STUDY_ROOT_GET, ImplicitVRLittleEndian), *storage]
+        inbox = Inbox(receive, self.disk)
+        with opened(self.local, self.pacs, contexts, roles=roles, limits=self.limits) as association:
+            status = self._get(association, retrieval, inbox)
+        judge("C-GET", status, inbox, self.pacs, advice="see its own log")
+
+    def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> int | None:
+        """The last status; None where the PACS released the association instead."""
+        context = association.context_for(STUDY_ROOT_GET)
+        if context is None:
+            raise NothingAcceptedError(
+                f"{self.pacs.name} does not offer C-GET: have it enabled there, "
+                f"or set {self.pacs.setting}_PROTOCOL to another one."
+            )
+        message_id = next_message_id()
+        identifier = _encoded(identifier_of(retrieval))
+        association.send(context.context_id, commands.c_get_rq(message_id, STUDY_ROOT_GET), identifier)
+        while (command := association.receive()) is not None:
+            if command.field == commands.C_GET_RSP:
+                if command.status not in _PENDING:
+                    return command.status
+            else:
+                _answer(association, command, inbox)
+            if inbox.error is not None:
+                association.send(context.context_id, commands.c_cancel_rq(message_id))
+                raise inbox.error
+        return None
+
+
+def _answer(association: Association, command: Command, inbox: Inbox) -> None:
+    """Take a C-STORE sub-operation, or say to any other request that we don't know it."""
+    if command.field == commands.C_STORE_RQ:
+        status = _store(association, command, inbox)
+        association.send(command.context_id, commands.c_store_rsp(command, status))
+    elif command.field == commands.C_ECHO_RQ:
+        association.send(command.context_id, commands.response(command, SUCCESS))
+    elif not command.field & commands.RESPONSE and command.field != commands.C_CANCEL_RQ:
+        association.send(command.context_id, commands.response(command, commands.UNRECOGNIZED_OPERATION))
+
+
+def _store(association: Association, command: Command, inbox: Inbox) -> int:
+    if not command.has_data_set:
+        return CANNOT_UNDERSTAND
+    if not command.names_an_instance:
+        return NO_SUCH_SOP_INSTANCE
+    syntax = association.contexts[command.context_id].transfer_syntax_uid
+    meta = file_meta(command.sop_class_uid, command.sop_instance_uid, syntax)
+    return inbox.take(command.sop_instance_uid, itertools.chain((meta,), association.pieces()))
+
+
+def _encoded(identifier: Dataset) -> bytes:
+    encoded = encode(identifier, is_implicit_vr=True, is_little_endian=True)
+    if encoded is None:
+        raise TypeError("an identifier that can't be encoded")
+    return encoded
