@@ -24,6 +24,7 @@ CANARY_TIMEOUTS = Timeouts(connection=10, acse=15, dimse=30, network=30, whole=6
 MOST_BYTES = 64 * 1024 * 1024
 """Of an object of the operator's choice; ours has two thousand."""
 
+_OTHER_SENDERS = "If it sends under another AE title or from another host, name that in STAGING_PACS_SENDERS."
 _TO_SEND_ONE = "put one there with `dicom-assets canary send`"
 
 
@@ -143,7 +144,9 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
         scout.retrieve(Retrieval(canary_uid), cage.receive)
     except PacsError as error:
         if not cage.arrived:
-            raise ConfigurationError(f"The canary did not arrive here, so nothing else is moved. {error}") from None
+            raise ConfigurationError(
+                f"The canary did not arrive here, so nothing else is moved. {error} {_OTHER_SENDERS}"
+            ) from None
     if not cage.arrived:
         raise ConfigurationError(_went_astray(scout))
     if any(_study_uid_of(content) != canary_uid for content in cage.arrived):
@@ -158,7 +161,7 @@ def _went_astray(scout: CMovePacs) -> str:
     return (
         f"{scout.name} says that it sent the canary to {local.ae_title}, and it did not arrive here, so nothing else "
         f"is moved: have {local.ae_title} registered there as {local.host} port {local.port}, and only so; or correct "
-        "LOCAL_AE_TITLE, LOCAL_HOST and LOCAL_PORT, or what keeps the PACS from connecting."
+        f"LOCAL_AE_TITLE, LOCAL_HOST and LOCAL_PORT, or what keeps the PACS from connecting. {_OTHER_SENDERS}"
     )
 
 

@@ -56,6 +56,7 @@ def _problems(resources: Resources) -> Iterator[str]:
         resources.local.node,
         staging.node,
         staging.turnstile,
+        lambda: staging.storage_scp(resources.local.node()),
         lambda: _one_of("STAGING_PACS_PROTOCOL", staging.protocol, STAGING_PROTOCOLS),
         lambda: _web_url("STAGING_PACS", staging.protocol, staging.dicomweb_url),
         lambda: staging.dicomweb_url.strip() and staging.dicomweb_node(),

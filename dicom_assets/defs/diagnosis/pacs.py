@@ -25,7 +25,6 @@ from dicom_assets.adapters.pacs.probe import (
     offers_commitment,
     storage_offered,
 )
-from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.defs.diagnosis.here import SETTINGS
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.resources import ResearchPacsResource, StagingPacsResource
@@ -155,8 +154,7 @@ def _different(resources: Resources) -> Verdict:
 
 def _our_scp(resources: Resources) -> Verdict:
     local = resources.local.node()
-    scp = StorageScp(local, resources.staging_pacs.node().ae_title)
-    with scp.waiting_for(_random_uid(), 1, _nothing_is_expected):
+    with resources.staging_pacs.storage_scp(local).waiting_for(_random_uid(), 1, _nothing_is_expected):
         return fine(f"{local.ae_title} can listen on {local.host} port {local.port}")
 
 
