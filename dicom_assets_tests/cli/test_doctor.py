@@ -28,10 +28,12 @@ from dicom_assets.cli import main
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.demo.pacs_index import STUDY_UID
 from dicom_assets_tests.adapters.test_handshake import Papers, tls_door
+from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import Deployment, free_port
-from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
+from dicom_assets_tests.orthanc import running_orthanc
 from dicom_assets_tests.small_studies import small_study
+from dicom_assets_tests.test_certificates import needs_dicomweb, needs_orthanc
 
 STUDY = small_study(21, "somebody's study")
 Settings = dict[str, object]
@@ -447,7 +449,7 @@ def test_data_dir_without_the_right_to_write_is_red(site: Site, tmp_path: Path) 
     assert red(report_of(examine(site, "--json", DATA_DIR=tmp_path / "data"))) == ["DATA_DIR"]
 
 
-@pytest.mark.skipif(orthanc_binary() is None, reason="Orthanc is not installed")
+@needs_orthanc
 def test_orthancs_at_both_ends_are_in_order(site: Site, tmp_path: Path) -> None:
     ours = {"DICOM_ASSETS": ("127.0.0.1", int(site.deployment.environment["LOCAL_PORT"]))}
     with (
@@ -467,5 +469,68 @@ def test_orthancs_at_both_ends_are_in_order(site: Site, tmp_path: Path) -> None:
     assert report["research PACS: write test"]["state"] == "green"
 
 
+@needs_orthanc
+@needs_dicomweb
+def test_a_site_that_speaks_dicomweb_alone_needs_no_dimse(site: Site, tmp_path: Path) -> None:
+    with running_orthanc("STAGING", tmp_path / "one", {}, dicomweb=True) as one:
+        report = report_of(
+            examine(
+                site,
+                "--json",
+                "--write-test",
+                STAGING_PACS_PROTOCOL="dicomweb",
+                STAGING_PACS_DICOMWEB_URL=one.dicomweb_url,
+                STAGING_PACS_CANARY_UID="",
+                RESEARCH_PACS_PROTOCOL="dicomweb",
+                RESEARCH_PACS_DICOMWEB_URL=one.dicomweb_url,
+                ONE_PACS_AT_BOTH_ENDS="yes",
+            )
+        )
+
+    assert red(report) == []
+    assert "dicomweb" in report["staging PACS: C-ECHO"]["finding"]
+    assert report["staging PACS: DICOMweb"]["state"] == "green"
+    assert report["research PACS: write test"]["state"] == "green"
+
+
+@needs_orthanc
+def test_c_move_over_tls_both_ways_with_certificates_is_in_order(
+    site: Site, certificates: Certificates, tmp_path: Path
+) -> None:
+    ours = ("127.0.0.1", int(site.deployment.environment["LOCAL_PORT"]))
+    tls = {
+        f"{node}_{name}": value
+        for node, identity in (("STAGING_PACS", certificates.client), ("LOCAL", certificates.server))
+        for name, value in {
+            "TLS": "yes",
+            "TLS_CA_FILE": certificates.ca,
+            "TLS_CERT_FILE": identity.certificate,
+            "TLS_KEY_FILE": identity.key,
+        }.items()
+    }
+    with running_orthanc(
+        "STAGING", tmp_path / "staging", {"DICOM_ASSETS": ours}, **certificates.dicom_tls()
+    ) as staging:
+        environment = _environment(
+            site, STAGING_PACS_PORT=staging.dicom_port, STAGING_PACS_CANARY_UID="", RESEARCH_PACS_TLS="no", **tls
+        )
+        sent = CliRunner().invoke(main, ["canary", "send", "--yes"], env=environment)
+        environment["STAGING_PACS_CANARY_UID"] = sent.output.strip().rpartition("=")[2]
+        report = report_of(CliRunner().invoke(main, ["doctor", "--json"], env=environment))
+
+    assert red(report) == []
+    assert report["staging PACS: TLS"]["finding"].startswith("TLSv1.")
+    assert report["staging PACS: C-MOVE to us"]["state"] == "green"
+
+
 def _environment(site: Site, **settings: object) -> dict[str, str]:
     return site.deployment.process_environment() | {name: str(value) for name, value in settings.items()}
+
+
+def test_a_clock_that_agrees_with_the_web_server_is_green(world: World) -> None:
+    url = a_web_server(world, ahead=timedelta(seconds=2))
+
+    report = report_of(examine(world.site, "--json", STAGING_PACS_DICOMWEB_URL=url))
+
+    assert report["clock"]["state"] == "green"
+    assert "STAGING_PACS_DICOMWEB_URL" in report["clock"]["finding"]

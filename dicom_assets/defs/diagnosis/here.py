@@ -166,7 +166,7 @@ def _clock(resources: Resources) -> Verdict:
                 "Have both clocks kept by NTP: the order of reviews and runs hangs on them.",
             )
         return fine(f"agrees with that of {place}")
-    return doubtful("nothing to compare it with: no DICOMweb URL is set, and no database is on a server")
+    return doubtful("nothing to compare it with: neither a DICOMweb server nor a database server tells the time")
 
 
 def _clocks(resources: Resources) -> Iterator[tuple[str, Callable[[], datetime | None]]]:
