@@ -13,6 +13,7 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED
+from dicom_assets_tests.pynetdicom_server import served
 
 Judge = Callable[[str, evt.Event], int]
 
@@ -92,19 +93,10 @@ def storing_pacs(
     all_classes = [str(one.abstract_syntax) for one in AllStoragePresentationContexts]
     for sop_class in all_classes if classes is None else classes:
         ae.add_supported_context(sop_class, list(syntaxes))
-    server = ae.start_server(
-        ("127.0.0.1", 0),
-        block=False,
-        ssl_context=context,
-        evt_handlers=[
-            (evt.EVT_C_STORE, pacs.on_store),
-            (evt.EVT_REQUESTED, pacs.on_request),
-            (evt.EVT_PDU_RECV, pacs.on_pdu),
-        ],
-    )
-    assert server is not None
-    pacs.port = int(server.socket.getsockname()[1])
-    try:
+    handlers = [
+        (evt.EVT_C_STORE, pacs.on_store),
+        (evt.EVT_REQUESTED, pacs.on_request),
+        (evt.EVT_PDU_RECV, pacs.on_pdu),
+    ]
+    with served(ae, handlers, context) as pacs.port:
         yield pacs
-    finally:
-        server.shutdown()
