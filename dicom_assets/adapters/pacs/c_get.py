@@ -20,7 +20,7 @@ from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.requests import identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
-from dicom_assets.errors import NothingAcceptedError
+from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval
 
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -55,7 +55,7 @@ class CGetPacs(QueriedPacs):
         judge("C-GET", status, inbox, self.pacs, advice="see its own log")
 
     def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> int | None:
-        """The last status; None where the PACS released the association instead."""
+        """The last status; None where the last response has none."""
         context = association.context_for(STUDY_ROOT_GET)
         if context is None:
             raise NothingAcceptedError(
@@ -74,7 +74,7 @@ class CGetPacs(QueriedPacs):
             if inbox.error is not None:
                 association.send(context.context_id, commands.c_cancel_rq(message_id))
                 raise inbox.error
-        return None
+        raise PacsAwayError(f"{self.pacs.name} broke off a C-GET: check that it is up, then run again.")
 
 
 def _answer(association: Association, command: Command, inbox: Inbox) -> None:
