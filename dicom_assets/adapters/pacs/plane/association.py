@@ -101,6 +101,10 @@ class Association:
             buffers.append(piece)
         return buffers
 
+    def is_ready(self, seconds: float) -> bool:
+        """Whether `receive` need not wait; waits `seconds` for that. An end of the association is something, too."""
+        return self.is_over or self._offset < len(self._body) or self._wire.is_ready(seconds)
+
     def receive(self, seconds: float | None = None) -> Command | None:
         """The next command set; None once the peer has released the association, which is answered.
 

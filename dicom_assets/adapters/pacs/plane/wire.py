@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import struct
@@ -102,6 +103,14 @@ class Wire:
         body = self._buffer[self._start + HEADER.size : self._start + size]
         self._start += size
         return kind, body
+
+    def is_ready(self, seconds: float) -> bool:
+        """Whether there is something to read, an end too; waits `seconds` for it."""
+        if self._end > self._start or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def _fill(self, needed: int, seconds: float) -> None:
         """Receive until `needed` bytes are there; once one is, the rest has the time of a PDU."""
