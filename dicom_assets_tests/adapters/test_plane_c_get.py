@@ -502,6 +502,11 @@ class TestRefusals:
         with pytest.raises(PacsAwayError, match="STAGING_PACS_HOST and STAGING_PACS_PORT"):
             CGetPacs(LOCAL, node(free_port()), limits=QUICK).retrieve(RETRIEVAL, Received().receive)
 
+    def test_peer_without_tls_is_told_apart_from_nobody(self, certificates: Certificates) -> None:
+        tls = TlsFiles("STAGING_PACS", str(certificates.ca))
+        with Answering(pdu(7, bytes(4))) as port, pytest.raises(PacsAwayError, match="no TLS on the connection"):
+            CGetPacs(LOCAL, node(port, tls=tls), limits=QUICK).retrieve(RETRIEVAL, Received().receive)
+
 
 class Answering:
     """A server that gives one answer to whatever comes, and closes."""

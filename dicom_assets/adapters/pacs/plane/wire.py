@@ -24,6 +24,7 @@ _TIMEVAL = struct.Struct("@ll")
 _LONGEST_TICK_SECONDS = 1.0
 _SHORTEST_TICK_SECONDS = 0.01
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_HAS_KERNEL_TIMERS = hasattr(socket, "SO_RCVTIMEO") and hasattr(socket.socket, "sendmsg")
 _INVALID_PARAMETER_VALUE = 6
 
 
@@ -58,7 +59,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._socket = connection
-        self._is_plain = not isinstance(connection, ssl.SSLSocket)
+        self._is_plain = not isinstance(connection, ssl.SSLSocket) and _HAS_KERNEL_TIMERS
         self._limits = limits
         self._buffer = memoryview(bytearray(limits.max_pdu + 2 * HEADER.size))
         self._start = 0
@@ -71,7 +72,7 @@ class Wire:
 
     def _set_tick(self, seconds: float) -> None:
         """Let calls return after a while: by the kernel's timer where there is one, to save a `poll` for each."""
-        if self._is_plain and hasattr(socket, "SO_RCVTIMEO") and hasattr(self._socket, "sendmsg"):
+        if self._is_plain:
             value = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
@@ -188,7 +189,7 @@ class Wire:
         deadline = time.monotonic() + self._limits.linger_seconds
         with suppress(OSError, ValueError):
             self._set_tick(max(self._limits.linger_seconds / 4, _SHORTEST_TICK_SECONDS))
-            if self._is_plain:
+            if not isinstance(self._socket, ssl.SSLSocket):
                 self._socket.shutdown(socket.SHUT_WR)
             while time.monotonic() < deadline:
                 with suppress(BlockingIOError, TimeoutError):
