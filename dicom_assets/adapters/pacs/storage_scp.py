@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import socket
 import ssl
@@ -234,6 +235,7 @@ def _peek(pieces: Iterator[memoryview], transfer_syntax_uid: str) -> tuple[str |
     return peek.study_uid, before
 
 
+@functools.cache
 def _supported() -> list[PresentationContext]:
     classes = [build_context(sop_class, list(STORED)) for sop_class in all_storage_classes()]
     return [build_context(VERIFICATION), *classes]

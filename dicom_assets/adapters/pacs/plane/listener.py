@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 ADDRESSES_HOLD_SECONDS = 60.0
 """For how long a host's addresses are believed."""
 
-BACKLOG = 128
+BACKLOG = 1024
 _JOIN_SECONDS = 10.0
 _ACCEPT_SECONDS = 0.25
 _PAUSE_SECONDS = 0.02
@@ -61,6 +61,8 @@ class Listener:
         with self._mutex:
             self._is_stopped = True
             still_open = dict(self._open)
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # on Linux, wakes `accept` at once
         self._socket.close()
         for connection in still_open:
             with suppress(OSError):

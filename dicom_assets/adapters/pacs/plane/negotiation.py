@@ -217,12 +217,24 @@ def _roles_of(primitive: A_ASSOCIATE) -> dict[UID, tuple[bool | None, bool | Non
     }
 
 
+_ODD = (Warning, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error)
+
+
 @contextmanager
 def _nothing_odd(what: str) -> Iterator[None]:
-    """Turn whatever pynetdicom's decoders raise for odd bytes into one error."""
+    """Turn whatever pynetdicom's decoders raise for odd bytes, warnings too where they are errors, into one error."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error) as error:
+    except (
+        Warning,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        AssertionError,
+        struct.error,
+    ) as error:
         raise ProtocolViolationError(f"{what} that can't be read ({type(error).__name__})") from None
 
 
