@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydicom.dataset import Dataset
@@ -16,6 +16,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from dicom_assets_tests.pynetdicom_server import served
 from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.waiting import wait_until
 
@@ -117,16 +118,10 @@ def committing_pacs(ae_title: str = "RESEARCH", context: ssl.SSLContext | None =
     pacs = CommittingPacs(ae_title)
     ae = AE(ae_title)
     ae.add_supported_context(StorageCommitmentPushModel)
-    handlers: Sequence[evt.EventHandlerType] = [(evt.EVT_N_ACTION, pacs.on_action)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, ssl_context=context, evt_handlers=list(handlers))
-    assert server is not None
-    pacs.port = int(server.socket.getsockname()[1])
-    try:
+    with served(ae, [(evt.EVT_N_ACTION, pacs.on_action)], context) as pacs.port:
         yield pacs
         for thread in pacs.threads:
             thread.join(WAIT_SECONDS)
-    finally:
-        server.shutdown()
     assert pacs.problems == []
 
 

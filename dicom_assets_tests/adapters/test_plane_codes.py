@@ -26,11 +26,12 @@ from pynetdicom.dimse_messages import (
     C_ECHO_RSP,
     C_GET_RQ,
     C_GET_RSP,
+    C_MOVE_RQ,
     C_STORE_RQ,
     C_STORE_RSP,
     DIMSEMessage,
 )
-from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_GET, C_STORE
+from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_GET, C_MOVE, C_STORE
 from pynetdicom.dsutils import create_file_meta, encode, encode_file_meta
 from pynetdicom.presentation import build_context
 
@@ -105,6 +106,15 @@ class TestCommands:
     def test_other_commands_are_as_pynetdicom_writes_them(self) -> None:
         get = made(C_GET, MessageID=3, AffectedSOPClassUID=MODEL, Priority=0, Identifier=BytesIO(b"1"))
         assert commands.c_get_rq(3, MODEL) == by_pynetdicom(C_GET_RQ(), get)
+        move = made(
+            C_MOVE,
+            MessageID=3,
+            AffectedSOPClassUID=MODEL,
+            Priority=0,
+            MoveDestination="ODD",
+            Identifier=BytesIO(b"1"),
+        )
+        assert commands.c_move_rq(3, MODEL, "ODD") == by_pynetdicom(C_MOVE_RQ(), move)
         cancel = made(C_CANCEL, MessageIDBeingRespondedTo=3)
         assert commands.c_cancel_rq(3) == by_pynetdicom(C_CANCEL_RQ(), cancel)
         echo = made(C_ECHO, MessageID=4, AffectedSOPClassUID="1.2.840.10008.1.1")

@@ -6,10 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role
-from pynetdicom.dsutils import encode
 
 from dicom_assets.adapters.pacs.inbox import SUCCESS, DiskFloor, Inbox
 from dicom_assets.adapters.pacs.plane import commands
@@ -19,15 +17,14 @@ from dicom_assets.adapters.pacs.plane.file_meta import file_meta
 from dicom_assets.adapters.pacs.plane.opened import opened
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
-from dicom_assets.adapters.pacs.requests import identifier_of, judge, next_message_id
+from dicom_assets.adapters.pacs.requests import PENDING, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
-from dicom_assets.errors import NothingAcceptedError
+from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval
 
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 NO_SUCH_SOP_INSTANCE = 0x0117
 CANNOT_UNDERSTAND = 0xC000
-_PENDING = (0xFF00, 0xFF01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class CGetPacs(QueriedPacs):
         judge("C-GET", status, inbox, self.pacs, advice="see its own log")
 
     def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> int | None:
-        """The last status; None where the PACS released the association instead."""
+        """The last status; None where the last response has none."""
         context = association.context_for(STUDY_ROOT_GET)
         if context is None:
             raise NothingAcceptedError(
@@ -65,18 +62,18 @@ class CGetPacs(QueriedPacs):
                 f"or set {self.pacs.setting}_PROTOCOL to another one."
             )
         message_id = next_message_id()
-        identifier = _encoded(identifier_of(retrieval))
+        identifier = encoded_identifier_of(retrieval)
         association.send(context.context_id, commands.c_get_rq(message_id, STUDY_ROOT_GET), identifier)
         while (command := association.receive()) is not None:
             if command.field == commands.C_GET_RSP:
-                if command.status not in _PENDING:
+                if command.status not in PENDING:
                     return command.status
             else:
                 _answer(association, command, inbox)
             if inbox.error is not None:
                 association.send(context.context_id, commands.c_cancel_rq(message_id))
                 raise inbox.error
-        return None
+        raise PacsAwayError(f"{self.pacs.name} broke off a C-GET: check that it is up, then run again.")
 
 
 def _answer(association: Association, command: Command, inbox: Inbox) -> None:
@@ -98,10 +95,3 @@ def _store(association: Association, command: Command, inbox: Inbox) -> int:
     syntax = association.contexts[command.context_id].transfer_syntax_uid
     meta = file_meta(command.sop_class_uid, command.sop_instance_uid, syntax)
     return inbox.take(command.sop_instance_uid, itertools.chain((meta,), association.pieces()))
-
-
-def _encoded(identifier: Dataset) -> bytes:
-    encoded = encode(identifier, is_implicit_vr=True, is_little_endian=True)
-    if encoded is None:
-        raise TypeError("an identifier that can't be encoded")
-    return encoded

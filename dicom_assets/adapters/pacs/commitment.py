@@ -132,7 +132,7 @@ class StorageCommitment:
         until = min(until, time.monotonic() + self.times.same_association)
         with suppress(AssociationLostError):  # the report may still come on another one
             while not report.has_arrived and time.monotonic() < until:
-                if association.has_news(_TICK_SECONDS):
+                if association.is_ready(_TICK_SECONDS):
                     command = association.receive()
                     if command is None:
                         return

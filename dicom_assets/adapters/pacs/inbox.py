@@ -120,6 +120,12 @@ class Inbox:
             self.error = self.error or error
         return OUT_OF_RESOURCES
 
+    @property
+    def quiet_seconds(self) -> float:
+        """For how long nothing has arrived; 0 while something does."""
+        with self._condition:
+            return 0.0 if self._being_written else time.monotonic() - self._last_arrival
+
     def wait_until_quiet(self, delivered: int) -> None:
         """Wait for instances still on their way: some PACSs end a C-MOVE before the last one is sent.
 

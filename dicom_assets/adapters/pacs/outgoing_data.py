@@ -9,10 +9,10 @@ from dicom_assets.study import OutgoingInstance
 
 _PREFIX_AT = 128
 _SHORT = struct.Struct("<HH2sH")
-_LONG_LENGTH = struct.Struct("<I")
+_UNSIGNED = struct.Struct("<I")
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_META_GROUP = 0x0002
-_TRANSFER_SYNTAX = 0x0010
+_META_GROUP = b"\2\0"
+_GROUP_LENGTH, _TRANSFER_SYNTAX = 0x0000, 0x0010
 
 
 def data_set_of(item: OutgoingInstance) -> memoryview:
@@ -34,18 +34,22 @@ def data_set_of(item: OutgoingInstance) -> memoryview:
 
 
 def _data_set_start(content: memoryview) -> tuple[int, str]:
-    """The place of the first element after group 0002, found element by element, and the transfer syntax."""
+    """Where group 0002 ends, found element by element and as its length says, and the transfer syntax that it names."""
     if bytes(content[_PREFIX_AT : _PREFIX_AT + 4]) != b"DICM":
         raise ValueError("no prefix")
-    position, transfer_syntax = _PREFIX_AT + 4, ""
-    while True:
-        group, number, vr, length = _SHORT.unpack_from(content, position)
-        if group != _META_GROUP:
-            return position, transfer_syntax
-        start = position + _SHORT.size
+    position, end, transfer_syntax = _PREFIX_AT + 4, len(content), ""
+    while position < end and bytes(content[position : position + 2]) == _META_GROUP:
+        _, number, vr, length = _SHORT.unpack_from(content, position)
+        position += _SHORT.size
         if vr in _LONG_VRS:
-            length = _LONG_LENGTH.unpack_from(content, start)[0]
-            start += _LONG_LENGTH.size
-        if number == _TRANSFER_SYNTAX:
-            transfer_syntax = bytes(content[start : start + length]).decode("ascii", "replace").strip("\0 ")
-        position = start + length
+            length = _UNSIGNED.unpack_from(content, position)[0]
+            position += _UNSIGNED.size
+        value = content[position : position + length]
+        position += length
+        if number == _GROUP_LENGTH:
+            end = position + _UNSIGNED.unpack(value)[0]
+        elif number == _TRANSFER_SYNTAX:
+            transfer_syntax = bytes(value).decode("ascii", "replace").strip("\0 ")
+    if end != len(content) and position != end:
+        raise ValueError("the group is not as long as it says")
+    return position, transfer_syntax

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from enum import Enum, auto
 from queue import SimpleQueue
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
@@ -22,6 +23,13 @@ BYTES_FOR_ONE_MORE = 16 << 20
 """How much there must be to send for each association after the first: opening one takes about as long."""
 
 _JOIN_SECONDS = 10.0
+
+
+class _Change(Enum):
+    """What becomes of an association."""
+
+    OPENED = auto()
+    ENDED = auto()
 
 
 class ParallelStore:
@@ -45,10 +53,11 @@ class ParallelStore:
         self._to_send = deque(instances)
         self._unanswered = {item.sop_instance_uid: item for item in instances}
         self._most = _associations_for(instances, pacs.max_associations)
-        self._news: SimpleQueue[StoreOutcome | DicomAssetsError | None] = SimpleQueue()
+        self._news: SimpleQueue[StoreOutcome | DicomAssetsError | _Change] = SimpleQueue()
         self._mutex = threading.Lock()
         self._open: set[Association] = set()
         self._threads: list[threading.Thread] = []
+        self._is_opening = False
         self._is_stopped = False
         self._error: PacsError | None = None
 
@@ -75,31 +84,35 @@ class ParallelStore:
             raise self._error or PacsAwayError(f"{self._pacs.name} left instances without an answer: run again.")
 
     def _answered(self) -> Generator[StoreOutcome]:
-        working = self._begin_more()
+        self._begin_another()
+        working = 1
         while working and self._unanswered:
             news = self._news.get()
             if isinstance(news, StoreOutcome):
                 self._unanswered.pop(news.sop_instance_uid, None)
                 yield news
-                working += self._begin_more()
-            elif news is None:
+            elif news is _Change.OPENED:
+                self._is_opening = False
+            elif news is _Change.ENDED:
                 working -= 1
             elif isinstance(news, PacsError):
                 self._error = _graver(self._error, news)
-            else:
+            elif isinstance(news, DicomAssetsError):
                 raise news
+            if self._has_use_for_another():
+                self._begin_another()
+                working += 1
 
-    def _begin_more(self) -> int:
-        """Open as many associations as are worthwhile and free; returns how many. The first one waits for its turn."""
-        begun = 0
-        while self._to_send and len(self._threads) < self._most and self._error is None:
-            if self._threads and not is_one_free_at(self._pacs):
-                break
-            thread = threading.Thread(target=self._work, name="c-store", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-            begun += 1
-        return begun
+    def _has_use_for_another(self) -> bool:
+        """Whether to open one more: one after the other, as PACSs may count those that they are about to reject."""
+        wanted = self._to_send and len(self._threads) < self._most and not self._is_opening and self._error is None
+        return bool(wanted) and is_one_free_at(self._pacs)
+
+    def _begin_another(self) -> None:
+        self._is_opening = True
+        thread = threading.Thread(target=self._work, name="c-store", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work(self) -> None:
         try:
@@ -110,11 +123,12 @@ class ParallelStore:
         except Exception as error:  # noqa: BLE001  an edge: the thread's traceback would show values
             self._news.put(StudyError(f"Unexpected {type(error).__name__} while an instance was sent."))
         finally:
-            self._news.put(None)
+            self._news.put(_Change.ENDED)
 
     def _send_on(self, association: Association) -> None:
         with self._mutex:
             self._open.add(association)
+        self._news.put(_Change.OPENED)
         try:
             channel = StoreChannel(association, transcode=self._transcode)
             while (item := self._next()) is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 
 from pydicom.dataset import Dataset
+from pynetdicom.dsutils import encode
 
 from dicom_assets.adapters.pacs.association import PacsNode
 from dicom_assets.adapters.pacs.inbox import Inbox
 from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import Retrieval
 
+PENDING = (0xFF00, 0xFF01)
 SUCCESS = 0x0000
 SOME_SUB_OPERATIONS_FAILED = 0xB000
 _MOVE_DESTINATION_UNKNOWN = 0xA801
@@ -32,6 +34,14 @@ def identifier_of(what: Retrieval) -> Dataset:
         ds.QueryRetrieveLevel = "IMAGE"
         ds.SOPInstanceUID = list(what.sop_instance_uids)
     return ds
+
+
+def encoded_identifier_of(what: Retrieval) -> bytes:
+    """The same in implicit VR little endian, which every PACS understands."""
+    encoded = encode(identifier_of(what), is_implicit_vr=True, is_little_endian=True)
+    if encoded is None:
+        raise TypeError("an identifier that can't be encoded")
+    return encoded
 
 
 def next_message_id() -> int:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove  # type: ignore[attr-defined]
 
-from dicom_assets.adapters.pacs.association import associate, status_of
 from dicom_assets.adapters.pacs.c_get import CGetPacs
+from dicom_assets.adapters.pacs.inbox import Inbox
+from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.requests import (
+    PENDING,
     SOME_SUB_OPERATIONS_FAILED,
     SUCCESS,
-    identifier_of,
+    encoded_identifier_of,
     judge,
     next_message_id,
 )
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
+from dicom_assets.errors import PacsAwayError
 from dicom_assets.study import Receive, Retrieval
 
 __all__ = ["CGetPacs", "CMovePacs"]
+
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+LIMITS = Limits()
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +44,61 @@ class CMovePacs(QueriedPacs):
 
     protocol: ClassVar[str] = "c-move"
     scp: StorageScp
+    limits: Limits = LIMITS
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-MOVE; what does not arrive is for the caller to notice.
 
         Raises:
-            PacsAwayError: no association for now, or it was lost with nothing received.
-            PacsError: the operation ended in a failure with nothing received.
+            PacsAwayError: no association for now, or it was lost on the way.
+            PacsError: the PACS does not offer C-MOVE, or the operation ended in a failure with nothing received.
             ConfigurationError: our Storage SCP can't listen.
             StorageError: an instance that arrived could not be written.
         """
-        model = StudyRootQueryRetrieveInformationModelMove
-        identifier = identifier_of(retrieval)
-        destination = self.local.ae_title
         message_id = next_message_id()
         with self.scp.waiting_for(retrieval.study_uid, message_id, receive) as inbox:
-            with associate(self.local, self.pacs, [build_context(model)]) as assoc:
-                status, delivered = None, 0
-                for response, _ in assoc.send_c_move(identifier, destination, model, msg_id=message_id):
-                    status, delivered = status_of(response), _delivered(response)
+            try:
+                status, delivered = self._move(retrieval, message_id, inbox)
+            except PacsAwayError:
+                if inbox.received:
+                    inbox.wait_until_quiet(0)
+                if inbox.error is not None:
+                    raise inbox.error from None
+                raise
             if status in (SUCCESS, SOME_SUB_OPERATIONS_FAILED) or inbox.received:
                 inbox.wait_until_quiet(delivered)
             if inbox.error is not None:
                 raise inbox.error
         judge("C-MOVE", status, inbox, self.pacs, advice=self._destination_advice())
 
+    def _move(self, retrieval: Retrieval, message_id: int, inbox: Inbox) -> tuple[int | None, int]:
+        """The last status, and how many instances the PACS says it has sent, 0 where it does not say."""
+        contexts = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]
+        with opened(self.local, self.pacs, contexts, limits=self.limits) as association:
+            request = commands.c_move_rq(message_id, STUDY_ROOT_MOVE, self.local.ae_title)
+            [context_id] = association.contexts
+            association.send(context_id, request, encoded_identifier_of(retrieval))
+            while True:
+                self._wait(association, inbox)
+                if inbox.error is not None:
+                    association.send(context_id, commands.c_cancel_rq(message_id))
+                    raise inbox.error
+                command = association.receive()
+                if command is None:
+                    raise PacsAwayError(f"{self.pacs.name} broke off a C-MOVE: check that it is up, then run again.")
+                if command.field == commands.C_MOVE_RSP and command.status not in PENDING:
+                    _, completed, _, with_warning = command.sub_operations
+                    return command.status, completed + with_warning
+
+    def _wait(self, association: Association, inbox: Inbox) -> None:
+        """Wait for the next response, for as long as there are signs of life: not every PACS says that it goes on."""
+        began = time.monotonic()
+        while not association.is_ready(_LOOK_SECONDS) and inbox.error is None:
+            if min(time.monotonic() - began, inbox.quiet_seconds) > self.limits.idle_seconds:
+                raise PacsAwayError(f"{self.pacs.name} was silent for too long in a C-MOVE: check that it is up.")
+
     def _destination_advice(self) -> str:
         return (
             f"register the move destination {self.local.ae_title} there as {self.local.host} port {self.local.port}, "
             "or correct LOCAL_AE_TITLE, LOCAL_HOST and LOCAL_PORT"
         )
-
-
-def _delivered(response: Dataset) -> int:
-    """How many instances the PACS says it has sent so far, 0 where it does not say (PS3.7 9.1.4)."""
-    numbers = (
-        response.get("NumberOfCompletedSuboperations"),
-        response.get("NumberOfWarningSuboperations"),
-    )
-    return sum(int(number or 0) for number in numbers)

@@ -17,12 +17,14 @@ from dicom_assets.deidentification.outcome import RefusedError
 from dicom_assets.deidentification.part10 import Part10, open_part10
 from dicom_assets.deidentification.pixel_cleaning.decoding import OFFSET_TABLES, native_header, native_pixels
 from dicom_assets.deidentification.pixel_cleaning.image import describe
-from dicom_assets.deidentification.pixels import PIXEL_DATA
+from dicom_assets.deidentification.pixels import PIXEL_DATA, PIXEL_TAGS
 from dicom_assets.deidentification.writer import UnwritableError, Writer
 from dicom_assets.errors import DicomAssetsError
 from dicom_assets.study import OutgoingInstance, Piece
 
 _ENCODINGS = {"1.2.840.10008.1.2.1": EXPLICIT_LITTLE, "1.2.840.10008.1.2": IMPLICIT_LITTLE}
+_BITS_ALLOCATED = 0x00280100
+_AT_MOST_16_BITS = frozenset(bits.to_bytes(2, "big") for bits in (1, 8, 16))
 _PIXEL_REPRESENTATION = 0x00280103
 _WORD_BYTES = (
     dict.fromkeys(("AT", "OW", "SS", "US"), 2)
@@ -71,6 +73,8 @@ def _decode(data_set: DataSet, part10: Part10) -> None:
     for element in data_set.walk():
         if element.undefined and element.items is None and element is not data_set.elements.get(PIXEL_DATA):
             raise NotTranscodableError("it holds compressed pixels elsewhere than in its own (7FE0,0010)")
+    if PIXEL_TAGS.isdisjoint(data_set.elements):
+        return
     native = native_pixels(data_set, part10, describe(data_set, little=True))
     for element in native_header(native, part10.transfer_syntax):
         data_set.put(element)
@@ -80,7 +84,12 @@ def _decode(data_set: DataSet, part10: Part10) -> None:
 
 
 def _turn(data_set: DataSet) -> None:
-    """Change the byte order of every number (PS3.5 7.3)."""
+    """Change the byte order of every number (PS3.5 7.3).
+
+    Readers do not agree on pixels of more than 16 bits in OW: 16-bit words, or numbers that are turned as a whole.
+    """
+    if data_set.value(_BITS_ALLOCATED) not in _AT_MOST_16_BITS and PIXEL_DATA in data_set.elements:
+        raise NotTranscodableError("the byte order of pixels of more than 16 bits can't be changed")
     for element in data_set.walk():
         if element.items is not None:
             continue

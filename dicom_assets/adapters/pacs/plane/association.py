@@ -105,6 +105,10 @@ class Association:
             buffers.append(piece)
         return buffers
 
+    def is_ready(self, seconds: float) -> bool:
+        """Whether `receive` need not wait; waits `seconds` for that. An end of the association is something, too."""
+        return self.is_over or self._offset < len(self._body) or self._wire.is_ready(seconds)
+
     def receive(self, seconds: float | None = None) -> Command | None:
         """The next command set; None once the peer has released the association, which is answered.
 
@@ -124,15 +128,6 @@ class Association:
         except AssociationLostError:
             self.abort(ABORTED_BY_PROVIDER)
             raise
-
-    def has_news(self, seconds: float) -> bool:
-        """Whether the peer says something within these seconds, which `receive` then reads.
-
-        Raises:
-            AssociationLostError: the connection is lost.
-        """
-        self._require_open()
-        return self._offset < len(self._body) or self._wire.is_readable(seconds)
 
     def _receive(self, seconds: float) -> Command | None:
         encoded, context_id = bytearray(), 0

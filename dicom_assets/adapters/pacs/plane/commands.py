@@ -9,6 +9,7 @@ from dicom_assets.study import Piece
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
+C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
 N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
@@ -24,6 +25,7 @@ _REQUESTED_SOP_CLASS_UID = 0x0003
 _COMMAND_FIELD = 0x0100
 _MESSAGE_ID = 0x0110
 _MESSAGE_ID_RESPONDED_TO = 0x0120
+_MOVE_DESTINATION = 0x0600
 _PRIORITY = 0x0700
 _DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
@@ -34,6 +36,7 @@ _ACTION_TYPE_ID = 0x1008
 _REMAINING, _COMPLETED, _FAILED, _WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 _ORIGINATOR_AE_TITLE = 0x1030
 _ORIGINATOR_MESSAGE_ID = 0x1031
+_AE_TITLES = (_ORIGINATOR_AE_TITLE, _MOVE_DESTINATION)
 
 _LONGEST_UID = 64
 _NO_DATA_SET = 0x0101
@@ -140,7 +143,7 @@ def _encode(elements: Mapping[int, int | str]) -> bytes:
             content = _US.pack(value)
         else:
             content = value.encode("ascii", "replace")
-            content += (b" " if element == _ORIGINATOR_AE_TITLE else b"\0") * (len(content) % 2)
+            content += (b" " if element in _AE_TITLES else b"\0") * (len(content) % 2)
         parts.append(_ELEMENT.pack(0, element, len(content)))
         parts.append(content)
     body = b"".join(parts)
@@ -191,6 +194,20 @@ def c_get_rq(message_id: int, sop_class_uid: str) -> bytes:
             _SOP_CLASS_UID: sop_class_uid,
             _COMMAND_FIELD: C_GET_RQ,
             _MESSAGE_ID: message_id,
+            _PRIORITY: _MEDIUM_PRIORITY,
+            _DATA_SET_TYPE: _DATA_SET,
+        }
+    )
+
+
+def c_move_rq(message_id: int, sop_class_uid: str, destination: str) -> bytes:
+    """Ask for instances to be sent to an AE title; the identifier follows (PS3.7 9.3.4.1)."""
+    return _encode(
+        {
+            _SOP_CLASS_UID: sop_class_uid,
+            _COMMAND_FIELD: C_MOVE_RQ,
+            _MESSAGE_ID: message_id,
+            _MOVE_DESTINATION: destination,
             _PRIORITY: _MEDIUM_PRIORITY,
             _DATA_SET_TYPE: _DATA_SET,
         }

@@ -64,8 +64,12 @@ def opened(
                         f"check {pacs.setting}_* and the PACS's own log."
                     )
                 yield association
-        except NoConnectionError:
-            raise why_nothing_answers(pacs) from None
+        except NoConnectionError as error:
+            if not error.is_there:
+                raise why_nothing_answers(pacs) from None
+            raise PacsAwayError(
+                f"{pacs.name} closed the connection ({error}): check {pacs.setting}_* and the PACS's own log."
+            ) from None
         except AssociationRejectedError as error:
             raise why_rejected(error.source, error.diagnostic, local, pacs) from None
         except AssociationLostError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -24,6 +24,7 @@ _TIMEVAL = struct.Struct("@ll")
 _LONGEST_TICK_SECONDS = 1.0
 _SHORTEST_TICK_SECONDS = 0.01
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_HAS_KERNEL_TIMERS = hasattr(socket, "SO_RCVTIMEO") and hasattr(socket.socket, "sendmsg")
 _INVALID_PARAMETER_VALUE = 6
 
 
@@ -58,7 +59,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._socket = connection
-        self._is_plain = not isinstance(connection, ssl.SSLSocket)
+        self._is_plain = not isinstance(connection, ssl.SSLSocket) and _HAS_KERNEL_TIMERS
         self._limits = limits
         self._buffer = memoryview(bytearray(limits.max_pdu + 2 * HEADER.size))
         self._start = 0
@@ -71,7 +72,7 @@ class Wire:
 
     def _set_tick(self, seconds: float) -> None:
         """Let calls return after a while: by the kernel's timer where there is one, to save a `poll` for each."""
-        if self._is_plain and hasattr(socket, "SO_RCVTIMEO") and hasattr(self._socket, "sendmsg"):
+        if self._is_plain:
             value = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
@@ -104,14 +105,13 @@ class Wire:
         self._start += size
         return kind, body
 
-    def is_readable(self, seconds: float) -> bool:
-        """Whether something comes within these seconds: a PDU or a part of one, or the end of the connection."""
+    def is_ready(self, seconds: float) -> bool:
+        """Whether there is something to read, an end too; waits `seconds` for it."""
         if self._end > self._start or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
             return True
-        try:
-            return bool(select.select([self._socket], [], [], seconds)[0])
-        except (OSError, ValueError) as error:
-            raise AssociationLostError(f"the connection was lost ({type(error).__name__})") from None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def _fill(self, needed: int, seconds: float) -> None:
         """Receive until `needed` bytes are there; once one is, the rest has the time of a PDU."""
@@ -189,7 +189,7 @@ class Wire:
         deadline = time.monotonic() + self._limits.linger_seconds
         with suppress(OSError, ValueError):
             self._set_tick(max(self._limits.linger_seconds / 4, _SHORTEST_TICK_SECONDS))
-            if self._is_plain:
+            if not isinstance(self._socket, ssl.SSLSocket):
                 self._socket.shutdown(socket.SHUT_WR)
             while time.monotonic() < deadline:
                 with suppress(BlockingIOError, TimeoutError):
