@@ -9,6 +9,7 @@ import pytest
 from dicom_assets.study import Stage
 from dicom_assets_tests.dcmtk import dcmsend, has_dcmtk, running_dcmqrscp
 from dicom_assets_tests.deployment import deploy
+from dicom_assets_tests.scripted_pacs import CANARY
 from dicom_assets_tests.small_studies import INSTANCES, small_study, write_files
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not has_dcmtk(), reason="DCMTK is not installed")]
@@ -24,12 +25,19 @@ def test_study_goes_from_one_to_the_other(tmp_path: Path, protocol: str) -> None
         running_dcmqrscp("STAGING", tmp_path / "staging", {"DICOM_ASSETS": local}) as staging,
         running_dcmqrscp("RESEARCH", tmp_path / "research", {}) as research,
     ):
-        dcmsend("STAGING", staging.port, write_files(STUDY, tmp_path))
-        deployment.set(STAGING_PACS_PORT=staging.port, RESEARCH_PACS_PORT=research.port)
+        canary = tmp_path / "canary.dcm"
+        canary.write_bytes(CANARY.content)
+        dcmsend("STAGING", staging.port, [*write_files(STUDY, tmp_path), canary])
+        deployment.set(
+            STAGING_PACS_PORT=staging.port,
+            STAGING_PACS_CANARY_UID=CANARY.study_uid,
+            RESEARCH_PACS_PORT=research.port,
+        )
 
         assert deployment.execute().success
 
-        assert staging.count() == research.count() == INSTANCES
+        assert staging.count() == INSTANCES + 1
+        assert research.count() == INSTANCES
         folder = deployment.data / "studies" / deployment.study_key(STUDY.study_uid) / Stage.PUBLISHED
         assert all(uid in (folder / "manifest.json").read_text() for uid in research.instances())
         assert not research.instances().keys() & staging.instances().keys()
