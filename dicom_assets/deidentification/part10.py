@@ -65,7 +65,7 @@ def plain_encoding(syntax: str) -> Encoding | None:
     return encoding if encoding.little and syntax != _DEFLATED else None
 
 
-def open_part10(content: bytes) -> Part10:
+def open_part10(content: bytes | memoryview) -> Part10:
     """Find out where the data set is and how it is encoded; without preamble or meta information, from itself.
 
     Raises:

@@ -189,6 +189,28 @@ CASES = [
         one_pacs_under_two_names,
         ("STAGING_PACS", "RESEARCH_PACS", "same host and port", "correct"),
     ),
+    Case(
+        "DICOMweb without a URL",
+        setting(STAGING_PACS_PROTOCOL="dicomweb"),
+        ("STAGING_PACS_DICOMWEB_URL must be set",),
+    ),
+    Case(
+        "DICOMweb with a token that is not there",
+        setting(
+            RESEARCH_PACS_PROTOCOL="dicomweb",
+            RESEARCH_PACS_DICOMWEB_URL="https://pacs.example.org/dicom-web",
+            RESEARCH_PACS_DICOMWEB_TOKEN_FILE="nowhere",
+        ),
+        ("RESEARCH_PACS_DICOMWEB_TOKEN_FILE can't be used (FileNotFoundError)",),
+    ),
+    Case(
+        "one DICOMweb at both ends",
+        setting(
+            STAGING_PACS_DICOMWEB_URL="http://localhost:8042/dicom-web",
+            RESEARCH_PACS_DICOMWEB_URL="http://127.0.0.1:8042/dicom-web/",
+        ),
+        ("STAGING_PACS_DICOMWEB_URL and RESEARCH_PACS_DICOMWEB_URL are the same",),
+    ),
     Case("AE title too long", setting(LOCAL_AE_TITLE="A_TITLE_OF_SEVENTEEN"), ("LOCAL_AE_TITLE", "1 to 16")),
     Case("port out of range", setting(STAGING_PACS_PORT=70000), ("STAGING_PACS_PORT", "between 1 and 65535")),
     Case("unknown registration hook", setting(REGISTRATION_HOOK="nothing:here"), ("REGISTRATION_HOOK", "no module")),

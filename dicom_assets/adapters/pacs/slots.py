@@ -20,7 +20,19 @@ def slot_at(pacs: PacsNode) -> Iterator[None]:
 
     Whoever holds one must not wait for another: all may be held by such.
     """
-    with _mutex:
-        slots = _slots.setdefault((pacs.name, pacs.max_associations), threading.Semaphore(pacs.max_associations))
-    with slots:
+    with _slots_at(pacs):
         yield
+
+
+def is_one_free_at(pacs: PacsNode) -> bool:
+    """Whether one more association would be allowed now."""
+    slots = _slots_at(pacs)
+    if not slots.acquire(blocking=False):
+        return False
+    slots.release()
+    return True
+
+
+def _slots_at(pacs: PacsNode) -> threading.Semaphore:
+    with _mutex:
+        return _slots.setdefault((pacs.name, pacs.max_associations), threading.Semaphore(pacs.max_associations))

@@ -26,6 +26,9 @@ LONGEST_COMMAND = 65_536
 LONGEST_FRAGMENT = 262_144
 """Bytes of one of our fragments where the peer takes any."""
 
+MOST_BYTES_AT_ONCE = 4 << 20
+"""Bytes that go out under one time limit; TLS copies them together."""
+
 ABORTED_BY_USER = 0
 ABORTED_BY_PROVIDER = 2
 """Sources of an A-ABORT (PS3.8 Table 9-26)."""
@@ -52,6 +55,7 @@ class Association:
         """The accepted presentation contexts by identifier."""
         room = agreement.max_pdu - _PDV.size if agreement.max_pdu else LONGEST_FRAGMENT
         self._fragment = max(min(room, LONGEST_FRAGMENT) & ~1, 2)
+        self._at_once = max(2, min(MOST_BUFFERS, MOST_BYTES_AT_ONCE // self._fragment * 2))
         self._body = memoryview(b"")
         self._offset = 0
         self._context_id = 0
@@ -83,8 +87,8 @@ class Association:
         if len(data_set):
             buffers += self._fragments(context_id, data_set, 0)
         try:
-            for first in range(0, len(buffers), MOST_BUFFERS):
-                self._wire.write(buffers[first : first + MOST_BUFFERS])
+            for first in range(0, len(buffers), self._at_once):
+                self._wire.write(buffers[first : first + self._at_once])
         except AssociationLostError:
             self._end()
             raise

@@ -1,4 +1,4 @@
-"""Command sets of the DIMSE-C services, encoded and decoded with `struct` (PS3.7 6.3.1, 9.3, Annex E)."""
+"""Command sets of the DIMSE services, encoded and decoded with `struct` (PS3.7 6.3.1, 9.3, 10.3, Annex E)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
 C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
+N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
+N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
 C_CANCEL_RQ = 0x0FFF
 RESPONSE = 0x8000
 """The bit that tells a response from a request."""
@@ -19,6 +21,7 @@ UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.20."""
 
 _SOP_CLASS_UID = 0x0002
+_REQUESTED_SOP_CLASS_UID = 0x0003
 _COMMAND_FIELD = 0x0100
 _MESSAGE_ID = 0x0110
 _MESSAGE_ID_RESPONDED_TO = 0x0120
@@ -27,6 +30,9 @@ _PRIORITY = 0x0700
 _DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
 _SOP_INSTANCE_UID = 0x1000
+_REQUESTED_SOP_INSTANCE_UID = 0x1001
+_EVENT_TYPE_ID = 0x1002
+_ACTION_TYPE_ID = 0x1008
 _REMAINING, _COMPLETED, _FAILED, _WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 _ORIGINATOR_AE_TITLE = 0x1030
 _ORIGINATOR_MESSAGE_ID = 0x1031
@@ -82,6 +88,11 @@ class Command:
     def sop_instance_uid(self) -> str:
         """Affected SOP Instance UID, empty where there is none."""
         return self._text(_SOP_INSTANCE_UID)
+
+    @property
+    def event_type_id(self) -> int:
+        """What an N-EVENT-REPORT reports, 0 where it does not say."""
+        return self._number(_EVENT_TYPE_ID, 0)
 
     @property
     def names_an_instance(self) -> bool:
@@ -231,3 +242,32 @@ def response(request: Command, status: int) -> bytes:
     if request.sop_class_uid:
         elements[_SOP_CLASS_UID] = request.sop_class_uid
     return _encode(elements)
+
+
+def n_action_rq(message_id: int, sop_class_uid: str, sop_instance_uid: str, action_type_id: int) -> bytes:
+    """Ask a SOP Instance for an action; the action information follows (PS3.7 10.3.4.1)."""
+    return _encode(
+        {
+            _REQUESTED_SOP_CLASS_UID: sop_class_uid,
+            _COMMAND_FIELD: N_ACTION_RQ,
+            _MESSAGE_ID: message_id,
+            _DATA_SET_TYPE: _DATA_SET,
+            _REQUESTED_SOP_INSTANCE_UID: sop_instance_uid,
+            _ACTION_TYPE_ID: action_type_id,
+        }
+    )
+
+
+def n_event_report_rsp(request: Command, status: int) -> bytes:
+    """Answer an event report, without a reply (PS3.7 10.3.1.2)."""
+    return _encode(
+        {
+            _SOP_CLASS_UID: request.sop_class_uid,
+            _COMMAND_FIELD: N_EVENT_REPORT_RSP,
+            _MESSAGE_ID_RESPONDED_TO: request.message_id,
+            _DATA_SET_TYPE: _NO_DATA_SET,
+            _STATUS: status,
+            _SOP_INSTANCE_UID: request.sop_instance_uid,
+            _EVENT_TYPE_ID: request.event_type_id,
+        }
+    )
