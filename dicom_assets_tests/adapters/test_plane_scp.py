@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import AE, _config, build_context, build_role, evt
 
 from dicom_assets.adapters.pacs.association import LocalNode, silence_dicom_libraries
 from dicom_assets.adapters.pacs.inbox import DiskFloor, Inbox
@@ -152,7 +152,9 @@ class TestBesidePynetdicom:
             "127.0.0.1", port, contexts=[build_context(CTImageStorage, syntax)], ae_title="DICOM_ASSETS"
         )
         assert assoc.is_established
-        status = assoc.send_c_store(path).Status
+        with pytest.MonkeyPatch.context() as patch:  # the file's bytes as they are, not decoded and encoded again
+            patch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+            status = assoc.send_c_store(path).Status
         assoc.release()
         assert assoc.is_released
         return int(status)

@@ -159,6 +159,15 @@ CASES = [
     ),
     Case("no association allowed", setting(STAGING_PACS_MAX_ASSOCIATIONS=0), ("STAGING_PACS_MAX_ASSOCIATIONS must",)),
     Case("neither yes nor no", setting(RESEARCH_PACS_TLS="maybe"), ("RESEARCH_PACS_TLS must be yes or no",)),
+    *(
+        Case(
+            f"senders without {what}",
+            setting(STAGING_PACS_PROTOCOL="c-move", STAGING_PACS_SENDERS=senders),
+            ("STAGING_PACS_SENDERS must be AE titles with hosts",),
+        )
+        for what, senders in (("hosts", "GATEWAY"), ("titles", "ONE@127.0.0.1,@127.0.0.1"))
+    ),
+    Case("disk below nothing", setting(MIN_FREE_DISK_MEGABYTES=-1), ("MIN_FREE_DISK_MEGABYTES must be 0",)),
     Case("patience below nothing", setting(PACS_RETRY_SECONDS=-1), ("PACS_RETRY_SECONDS must be 0",)),
     Case(
         "authorities of TLS that are not there",

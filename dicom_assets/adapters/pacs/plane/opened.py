@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -63,7 +64,8 @@ def opened(
                         f"{pacs.name} accepts none of the services asked for: "
                         f"check {pacs.setting}_* and the PACS's own log."
                     )
-                yield association
+                with _cut_after(pacs.timeouts.whole, association):
+                    yield association
         except NoConnectionError as error:
             if not error.is_there:
                 raise why_nothing_answers(pacs) from None
@@ -74,3 +76,18 @@ def opened(
             raise why_rejected(error.source, error.diagnostic, local, pacs) from None
         except AssociationLostError as error:
             raise PacsAwayError(f"{pacs.name} was lost ({error}): check that it is up, then run again.") from None
+
+
+@contextmanager
+def _cut_after(seconds: float | None, association: Association) -> Iterator[None]:
+    """Interrupt an association that lasts longer, however lively the PACS is."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, association.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
