@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import AE, _config, build_context, build_role, evt
 
 from dicom_assets.adapters.pacs.association import LocalNode, silence_dicom_libraries
 from dicom_assets.adapters.pacs.inbox import DiskFloor, Inbox
@@ -82,6 +82,12 @@ class Site:
 
 
 MakeSite = Callable[..., Site]
+
+
+@pytest.fixture(autouse=True)
+def files_are_sent_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pynetdicom from decoding what it is to send."""
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
 
 
 @pytest.fixture
