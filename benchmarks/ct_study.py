@@ -12,6 +12,7 @@ from benchmarks.encoding import CT_IMAGE, DataSet, Element, Encoder, attribute, 
 ROOT = "1.2.826.0.1.3680043.99.7"
 STUDY_UID = f"{ROOT}.20190304.1"
 FRAME_OF_REFERENCE_UID = f"{ROOT}.20190304.9"
+PROCEDURE_STEP_UID = f"{ROOT}.20190304.5"
 SERIES = 3
 SIZE = 512
 
@@ -24,7 +25,7 @@ def write_ct_study(folder: Path, slices: int, *, size: int = SIZE, seed: int = 2
     for number in range(slices):
         at = number * 2 * size % len(noise)
         pixels = noise[at:] + noise[:at]
-        content = Encoder().data_set(_slice(number, slices, size, pixels))
+        content = Encoder().data_set(ct_slice(number, slices, size, pixels))
         (folder / f"{number + 1:06d}.dcm").write_bytes(file_meta(sop_uid(number)) + content)
 
 
@@ -33,7 +34,13 @@ def sop_uid(number: int) -> str:
     return f"{ROOT}.20190304.2.{number % SERIES + 1}.{number + 1}"
 
 
-def _slice(number: int, slices: int, size: int, pixels: bytes) -> DataSet:
+def series_uid(number: int) -> str:
+    """The Series Instance UID of a slice, counted from 0."""
+    return f"{ROOT}.20190304.3.{number % SERIES + 1}"
+
+
+def ct_slice(number: int, slices: int, size: int, pixels: bytes) -> DataSet:
+    """One slice of so many, counted from 0, with these pixels."""
     return [
         *_general(number),
         *_patient(),
@@ -132,7 +139,7 @@ def _acquisition(number: int) -> Iterator[Element]:
         ("ConvolutionKernel", "B30f"),
         ("PatientPosition", "HFS"),
         ("StudyInstanceUID", STUDY_UID),
-        ("SeriesInstanceUID", f"{ROOT}.20190304.3.{number % SERIES + 1}"),
+        ("SeriesInstanceUID", series_uid(number)),
         ("StudyID", "77"),
         ("SeriesNumber", str(number % SERIES + 1)),
         ("AcquisitionNumber", "2"),
@@ -166,7 +173,7 @@ def _relations(number: int, slices: int) -> Iterator[Element]:
     """The first slice is what all refer to; every slice was made from its neighbour."""
     procedure_step = [
         attribute("ReferencedSOPClassUID", "1.2.840.10008.3.1.2.3.3"),
-        attribute("ReferencedSOPInstanceUID", f"{ROOT}.20190304.5"),
+        attribute("ReferencedSOPInstanceUID", PROCEDURE_STEP_UID),
     ]
     request = [
         attribute("RequestedProcedureDescription", "CT Thorax mit KM"),

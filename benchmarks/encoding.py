@@ -93,12 +93,18 @@ class Encoder:
         return self._tag.pack(0xFFFE, number) + self._long.pack(0)
 
 
-def file_meta(sop_instance_uid: str, transfer_syntax: str = EXPLICIT_LITTLE, more: DataSet = ()) -> bytes:
+def file_meta(
+    sop_instance_uid: str,
+    transfer_syntax: str = EXPLICIT_LITTLE,
+    more: DataSet = (),
+    *,
+    sop_class_uid: str = CT_IMAGE,
+) -> bytes:
     """An empty preamble and file meta information (PS3.10 7.1)."""
     content = Encoder().data_set(
         [
             attribute("FileMetaInformationVersion", b"\0\1"),
-            attribute("MediaStorageSOPClassUID", CT_IMAGE),
+            attribute("MediaStorageSOPClassUID", sop_class_uid),
             attribute("MediaStorageSOPInstanceUID", sop_instance_uid),
             attribute("TransferSyntaxUID", transfer_syntax),
             attribute("ImplementationClassUID", "1.2.826.0.1.3680043.99.1"),

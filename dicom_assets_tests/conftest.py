@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from dicom_assets.demo.home import fill
+from dicom_assets.demo.pacs_index import write_instance
 from dicom_assets.demo.plan import DemoStudy, Outcome
 from dicom_assets.demo.studies import demo_studies
 from dicom_assets_tests.certificates import Certificates, make_certificates
 from dicom_assets_tests.deployment import Deployment, deploy
-from dicom_assets_tests.scripted_pacs import ScriptedPacs
+from dicom_assets_tests.scripted_pacs import CANARY, ScriptedPacs
 
 
 @dataclass
@@ -44,7 +45,7 @@ SmallSite = Callable[..., Site]
 
 @contextmanager
 def running_site(folder: Path, studies: Sequence[DemoStudy], **settings: object) -> Iterator[Site]:
-    """A site with these studies in a folder; the PACSs stop at the end."""
+    """A site with these studies and a canary in a folder; the PACSs stop at the end."""
     deployment = deploy(folder / "site", studies, **settings)
     local = (deployment.environment["LOCAL_HOST"], int(deployment.environment["LOCAL_PORT"]))
     folders = {name: folder / f"{name}-pacs" for name in ("staging", "research")}
@@ -53,6 +54,8 @@ def running_site(folder: Path, studies: Sequence[DemoStudy], **settings: object)
     for study in studies:
         if study.in_staging:
             fill(folders["staging"], study)
+    write_instance(folders["staging"], CANARY.sop_instance_uid, CANARY.content)
+    deployment.set(**{"STAGING_PACS_CANARY_UID": CANARY.study_uid, **settings})
     with (
         ScriptedPacs("STAGING", 0, folders["staging"], {"DICOM_ASSETS": local}) as staging,
         ScriptedPacs("RESEARCH", 0, folders["research"], {}) as research,

@@ -20,6 +20,7 @@ from pathlib import Path
 import dagster as dg
 from pydicom import Dataset, dcmread
 
+from dicom_assets.adapters.pacs.canary import ACCEPTANCE
 from dicom_assets.demo.plan import DemoStudy
 from dicom_assets.study import STAGES, Stage
 from dicom_assets_tests.defs.test_bad_settings import message_of
@@ -145,6 +146,8 @@ def new_site(ends: Ends, folder: Path, **settings: object) -> FaultySite:
         RESEARCH_PACS_DICOMWEB_URL=f"http://127.0.0.1:{ends.to_research_web.port}/dicom-web",
         LOCAL_PORT=local_port,
         PACS_RETRY_SECONDS=PATIENCE_SECONDS,
+        # What breaks is the move of a study; of a canary's move no fault gets past, as other tests show.
+        STAGING_PACS_MOVE_WITHOUT_CANARY=ACCEPTANCE,
         **settings,
     )
     return FaultySite(ends, deployment)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
+from dicom_assets.adapters.pacs.canary_object import CanaryObject
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.demo.pacs_index import SOP_UID, Entry
 from dicom_assets.demo.pacs_transfer import Outgoing
@@ -21,6 +23,9 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 REFUSED = 0x0110
 UNABLE_TO_PROCESS = 0xC001
+
+CANARY = CanaryObject.make("2.25", datetime(2026, 1, 1))
+"""What the staging PACS of a site holds beside its studies."""
 
 Deliver = Callable[[list[Entry]], Iterable[Entry]]
 Judge = Callable[[str, Callable[[], int]], int]
@@ -52,6 +57,7 @@ class ScriptedPacs(EmbeddedPacs):
 
     `deliver` says which entries a retrieve hands out for those it was asked for, one after the other; `judge` says
     which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
+    The canary is no part of any script: how often it was handed out is told by `canaries` alone.
     Queries at IMAGE level and the counts of series can be switched off.
     """
 
@@ -59,6 +65,8 @@ class ScriptedPacs(EmbeddedPacs):
         super().__init__(*args, **options)
         self.folder = self._folder
         self.handed_out: list[str] = []
+        self.canaries = 0
+        self.before_canary: Callable[[], None] = lambda: None
         self.offered: list[str] = []
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
@@ -92,6 +100,12 @@ class ScriptedPacs(EmbeddedPacs):
         rest = list(answers)
         entries = [one.entry for _, one in rest if isinstance(one, Outgoing)]
         if len(entries) != len(rest):
+            yield 1
+            yield from rest
+            return
+        if [entry.text(SOP_UID) for entry in entries] == [CANARY.sop_instance_uid]:
+            self.canaries += 1
+            self.before_canary()
             yield 1
             yield from rest
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ PROPOSAL_OF = {
 }
 """storescu's option for each transfer syntax it knows."""
 
+CLI = "from dicom_assets.cli import main; main()"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 MINIMUM_NEEDLE_LENGTH = 6
@@ -98,6 +100,9 @@ def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         studies = staging.studies()
         deployment.approve(studies)
         deployment.set(STAGING_PACS_PORT=staging.dicom_port, RESEARCH_PACS_PORT=research.dicom_port)
+        if request.param == "c-move":
+            sent = deployment.run([sys.executable, "-c", CLI, "canary", "send", "--yes"])
+            deployment.set(STAGING_PACS_CANARY_UID=sent.stdout.strip().rpartition("=")[2])
         modalities = sorted({str(_read(content).get("Modality", "")) for content in originals.values()} - {""})
         job = deployment.run(deployment.job_command({"limit": 1000, "modalities": modalities}))
         yield Journey(deployment, job, research, originals, dict(research.instances()), studies)

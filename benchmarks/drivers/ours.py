@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,9 +33,11 @@ from dicom_assets.deidentification.quarantine import QuarantineRules
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study
 from dicom_assets.steps.manifests import StageOutcome
+from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import StageFolder
 from dicom_assets.steps.pull_study import pull_study
-from dicom_assets.study import InstanceRef, Receive, Retrieval, ReviewedStudy, Stage, StudyKey, Subject
+from dicom_assets.steps.turnstile import Turnstile
+from dicom_assets.study import InstanceRef, Receive, Retrieval, ReviewedStudy, Stage, StudyKey, StudyListing, Subject
 
 Result = TypeVar("Result")
 SECRET = b"the benchmark's secret, in no other use"
@@ -71,6 +73,8 @@ class OneFolder:
     """A staging PACS that is a folder with one study."""
 
     name = "benchmark"
+    protocol = "folder"
+    connections = 1
 
     def __init__(self, folder: Path) -> None:
         self._files: dict[InstanceRef, Path] = {}
@@ -81,18 +85,25 @@ class OneFolder:
             self._files[ref] = path
             self.study_uid = identity.study_uid
 
-    def find_instances(self, study_uid: str) -> Sequence[InstanceRef]:  # noqa: ARG002
+    def find_study(self, study_uid: str) -> StudyListing:  # noqa: ARG002
         """All there are."""
-        return list(self._files)
+        return StudyListing(tuple(self._files))
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:  # noqa: ARG002
         """Every file."""
         for ref, path in self._files.items():
-            receive(ref.sop_instance_uid, path.read_bytes())
+            arrival = receive(ref.sop_instance_uid)
+            arrival.write(path.read_bytes())
+            arrival.keep()
 
     def file_names(self) -> list[str]:
         """The files' names in the order in which pulling numbers them."""
         return [self._files[ref].name for ref in sorted(self._files, key=lambda ref: ref.sop_instance_uid)]
+
+
+def _never(seconds: float, reason: str) -> None:
+    """Nothing here has to be waited for."""
+    raise RuntimeError(f"{reason} ({seconds} s)")
 
 
 class InThisProcess(Executor):
@@ -175,6 +186,8 @@ class WholeStage:
             store=self._store,
             refresh=False,
             progress=_unheard,
+            patience=Patience(0, _never),
+            turnstile=Turnstile(),
         ).folder
 
     def deidentify(self, source: Path, target: Path) -> harness.Failed:  # noqa: ARG002

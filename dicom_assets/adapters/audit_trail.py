@@ -45,7 +45,7 @@ class RunFolder:
     def __init__(
         self, data_dir: Path, run_id: str, settings: Mapping[str, Fact], accepted_risks: Mapping[str, str] | None = None
     ) -> None:
-        """Make the folder; `accepted_risks` are what the profile keeps beyond the table, each with its reason."""
+        """Make the folder; `accepted_risks` say what was accepted (`in the profile, ...`), each with its reason."""
         risks = accepted_risks or {}
         self._mutex = threading.Lock()
         self._overview = Overview(run_id=run_id, started_at=datetime.now(UTC), settings=settings, accepted_risks=risks)
@@ -144,11 +144,14 @@ class RunFolder:
         temporary.replace(target)
 
 
+def run_folders(data_dir: Path) -> Sequence[Path]:
+    """The folders of all runs, in the order in which they started."""
+    return sorted((data_dir / "runs").glob("run_at_*"), key=lambda folder: (folder.name[:23], folder.stat().st_mtime))
+
+
 def latest_run(data_dir: Path) -> Path | None:
     """The folder of the run that started last, or None when there was none."""
-    folders = sorted(
-        (data_dir / "runs").glob("run_at_*"), key=lambda folder: (folder.name[:23], folder.stat().st_mtime)
-    )
+    folders = run_folders(data_dir)
     return folders[-1] if folders else None
 
 

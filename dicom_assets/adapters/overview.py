@@ -81,7 +81,7 @@ class Overview:
         state = f"finished {self.finished_at:%Y-%m-%d %H:%M:%S} UTC" if self.finished_at else "NOT FINISHED"
         yield f"Run {self.run_id}, started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, {state}"
         yield "Settings: " + ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        yield from (f"Risk accepted in the profile, {what}: {why}" for what, why in self.accepted_risks.items())
+        yield from (f"Risk accepted {what}: {why}" for what, why in self.accepted_risks.items())
         if self.settings.get("dry_run") == "yes":
             yield "DRY RUN: nothing was changed anywhere; this is what would happen."
         yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts().items())

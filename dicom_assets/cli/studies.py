@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_assets.cli.surroundings import plain_errors, setting
+from dicom_assets.cli.surroundings import open_identity_db, plain_errors
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
@@ -29,22 +29,9 @@ def studies(names: tuple[str, ...]) -> None:
     For those who may open the identity database (IDENTITY_DB_URL, IDENTITY_SECRET_FILE). Prints one
     study a line: key, tab, original UID. Exits 1 when a name is unknown.
     """
-    with plain_errors():
-        database = _open_identity_db()
-        try:
-            unknown = _print_studies(database, names)
-        finally:
-            database.close()
+    with plain_errors(), open_identity_db() as database:
+        unknown = _print_studies(database, names)
     sys.exit(1 if unknown else 0)
-
-
-def _open_identity_db() -> DryRunIdentityDatabase:
-    """The identity database, for reading only."""
-    from dicom_assets.adapters.identity_db import IdentityDatabase
-    from dicom_assets.defs.resources import IdentityDbResource
-
-    resource = IdentityDbResource(url=setting("IDENTITY_DB_URL"), secret_file=setting("IDENTITY_SECRET_FILE"))
-    return IdentityDatabase.open_for_dry_run(resource.url, resource.secret())
 
 
 def _print_studies(database: DryRunIdentityDatabase, names: tuple[str, ...]) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dicom_assets.errors import DicomAssetsError
+from dicom_assets.errors import ConfigurationError, DicomAssetsError
+
+if TYPE_CHECKING:
+    from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
+    from dicom_assets.defs.surroundings import Resources
 
 
 @contextmanager
@@ -25,3 +30,40 @@ def setting(name: str) -> str:
     from dicom_assets.definitions import SETTINGS
 
     return os.environ.get(name) or SETTINGS[name]
+
+
+def settings_as_resources() -> Resources:
+    """What the settings describe, as a run sees it.
+
+    Raises:
+        ConfigurationError: a setting that must be a number is none.
+    """
+    from dicom_assets.defs.settings import build_resources
+    from dicom_assets.defs.surroundings import Resources
+
+    def value(name: str, kind: type) -> Any:
+        try:
+            return kind(setting(name))
+        except ValueError:
+            raise ConfigurationError(f"{name} must be a whole number.") from None
+
+    parts: Any = build_resources(value)
+    return Resources(**parts)
+
+
+@contextmanager
+def open_identity_db() -> Iterator[DryRunIdentityDatabase]:
+    """The identity database, for reading only.
+
+    Raises:
+        ConfigurationError: it does not open, or the secret is not the one that it was made with.
+    """
+    from dicom_assets.adapters.identity_db import IdentityDatabase
+    from dicom_assets.defs.resources import IdentityDbResource
+
+    resource = IdentityDbResource(url=setting("IDENTITY_DB_URL"), secret_file=setting("IDENTITY_SECRET_FILE"))
+    database = IdentityDatabase.open_for_dry_run(resource.url, resource.secret())
+    try:
+        yield database
+    finally:
+        database.close()

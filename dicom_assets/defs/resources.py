@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 
+from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_secret
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
+from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
 from dicom_assets.adapters.pacs.commitment import StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
@@ -18,6 +21,7 @@ from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
+from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
@@ -114,6 +118,7 @@ class PacsSettings(TlsSettings):
     port: int
     protocol: str
     max_associations: int
+    timeout_seconds: int
     window: str
     max_megabytes_per_second: int
     dicomweb_url: str
@@ -125,7 +130,27 @@ class PacsSettings(TlsSettings):
         tls = self._tls(setting)
         if tls is not None:
             client_context(tls)  # what can't be used is said before anything begins
-        return _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        node = _node(setting, self.ae_title, self.host, self.port, tls, self.max_associations)
+        return replace(node, timeouts=Timeouts.of(self._timeout_seconds(setting)))
+
+    def _timeout_seconds(self, setting: str) -> float:
+        if self.timeout_seconds < 1:
+            raise ConfigurationError(f"{setting}_TIMEOUT_SECONDS must be 1 or more.")
+        return float(self.timeout_seconds)
+
+    def _dicomweb_node(self, setting: str) -> DicomwebNode:
+        if not self.dicomweb_url.strip():
+            raise ConfigurationError(f"{setting}_DICOMWEB_URL must be set: {setting}_PROTOCOL asks for DICOMweb.")
+        return DicomwebNode.of(
+            setting,
+            self.dicomweb_url,
+            TlsFiles(setting, self.tls_ca_file, self.tls_cert_file, self.tls_key_file),
+            user=self.dicomweb_user,
+            password_file=self.dicomweb_password_file,
+            token_file=self.dicomweb_token_file,
+            max_connections=self.max_associations,
+            timeout_seconds=self._timeout_seconds(setting),
+        )
 
     def _turnstile(self, setting: str) -> Turnstile:
         if self.max_megabytes_per_second < 0:
@@ -159,17 +184,58 @@ class StagingPacsResource(PacsSettings):
         node = self.node()
         return StorageScp(local, node.ae_title, host=node.host, senders=_senders(self.senders), disk=disk)
 
-    def connect(self, local: LocalNode, disk: DiskFloor | None = None) -> StagingPacs:
-        """The PACS by the protocol that is set; `disk` says how much of it must stay free.
+    def dicomweb_node(self) -> DicomwebNode:
+        """Where it answers DICOMweb.
 
         Raises:
-            ConfigurationError: there is no such protocol.
+            ConfigurationError: the URL is not set, or it, the credentials or a TLS file can't be used.
         """
-        if self.protocol == "c-get":
+        return self._dicomweb_node("STAGING_PACS")
+
+    def choose(self, local: LocalNode) -> ProtocolChoice:
+        """The protocol that is set; for `auto`, what the PACS offers now.
+
+        Raises:
+            ConfigurationError: there is no such protocol, or a setting that it needs can't be used.
+        """
+        if self.protocol not in STAGING_PROTOCOLS:
+            raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
+        if self.protocol != "auto":
+            return ProtocolChoice(self.protocol, "it is set")
+        return choose_protocol(local, self.node(), self.dicomweb_node() if self.dicomweb_url.strip() else None)
+
+    def connect(
+        self, local: LocalNode, choice: ProtocolChoice | None = None, disk: DiskFloor | None = None
+    ) -> StagingPacs:
+        """The PACS by the protocol that was chosen; choose now where none is given. `disk` is what must stay free.
+
+        Raises:
+            ConfigurationError: there is no such protocol, a setting that it needs can't be used, or C-MOVE has neither
+                a canary nor leave to go without.
+        """
+        protocol = (choice or self.choose(local)).protocol
+        if protocol == "dicomweb":
+            return DicomwebStagingPacs(self.dicomweb_node())
+        if protocol == "c-get":
             return CGetPacs(local, self.node(), disk)
-        if self.protocol == "c-move":
-            return CMovePacs(local, self.node(), self.storage_scp(local, disk))
-        raise ConfigurationError(f"STAGING_PACS_PROTOCOL must be one of {', '.join(STAGING_PROTOCOLS)}.")
+        return self._moves(local, disk)
+
+    def _moves(self, local: LocalNode, disk: DiskFloor | None) -> ProvenMoves:
+        """C-MOVE, with the canary first."""
+        check_canary(self.canary_uid, self.move_without_canary)
+        scp = self.storage_scp(local, disk)
+        return ProvenMoves(CMovePacs(local, self.node(), scp), self.scout(local, scp), self.canary_uid)
+
+    def scout(self, local: LocalNode, scp: StorageScp | None = None) -> CMovePacs:
+        """The PACS by C-MOVE for the canary alone."""
+        node = replace(self.node(), timeouts=CANARY_TIMEOUTS)
+        return CMovePacs(local, node, scp or self.storage_scp(local))
+
+    def accepted_risks(self, choice: ProtocolChoice) -> dict[str, str]:
+        """What the operator has taken upon himself, and in which words, for the audit trail."""
+        if choice.protocol != "c-move" or self.canary_uid:
+            return {}
+        return {"in the settings, C-MOVE without a canary": self.move_without_canary}
 
 
 class ResearchPacsResource(PacsSettings):
@@ -186,6 +252,14 @@ class ResearchPacsResource(PacsSettings):
         """When studies may be published."""
         return self._turnstile("RESEARCH_PACS")
 
+    def dicomweb_node(self) -> DicomwebNode:
+        """Where it answers DICOMweb.
+
+        Raises:
+            ConfigurationError: the URL is not set, or it, the credentials or a TLS file can't be used.
+        """
+        return self._dicomweb_node("RESEARCH_PACS")
+
     def connect(self, local: LocalNode) -> ResearchPacs:
         """The PACS by the protocol that is set.
 
@@ -194,6 +268,8 @@ class ResearchPacsResource(PacsSettings):
         """
         if self.protocol not in RESEARCH_PROTOCOLS:
             raise ConfigurationError(f"RESEARCH_PACS_PROTOCOL must be one of {', '.join(RESEARCH_PROTOCOLS)}.")
+        if self.protocol == "dicomweb":
+            return DicomwebResearchPacs(self.dicomweb_node())
         mode = one_of("RESEARCH_PACS_STORAGE_COMMITMENT", self.storage_commitment, STORAGE_COMMITMENT_MODES)
         transcode = one_of("RESEARCH_PACS_TRANSCODE", self.transcode, ("no", "lossless")) == "lossless"
         commitment = StorageCommitment(local, self.node(), CommitmentScp(local), mode)

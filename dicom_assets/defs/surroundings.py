@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
-from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder, sweep_scratch
+from dicom_assets.adapters.pacs.canary import ProvenMoves
+from dicom_assets.adapters.pacs.probe import addresses_of
+from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
+from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
     DataDirResource,
@@ -24,9 +28,10 @@ from dicom_assets.defs.resources import (
 )
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
-from dicom_assets.errors import ConfigurationError
+from dicom_assets.errors import ConfigurationError, PacsError
 from dicom_assets.steps.advance_study import Surroundings
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
+from dicom_assets.steps.ports import AuditTrail, Pacs, StagingPacs
 from dicom_assets.study import Fact
 
 
@@ -64,8 +69,10 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
             uid_root=resources.deidentification.uid_root,
             allowed_modalities=frozenset(config.modality_codes()),
         )
-        staging_pacs = resources.staging_pacs.connect(local, resources.transfers.disk_floor(data_dir))
+        choice = resources.staging_pacs.choose(local)
+        staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
+        _close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
         sweep_scratch(data_dir)
@@ -73,7 +80,11 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         if config.dry_run:
             store = FolderStudyStore(stack.enter_context(scratch_folder(data_dir)), fallback=store.root)
         profile = settings.profile
-        audit = RunFolder(data_dir, run_id, settings_of(config, profile), profile.accepted_risks)
+        risks = {f"in the profile, {what}": why for what, why in profile.accepted_risks.items()}
+        risks |= resources.staging_pacs.accepted_risks(choice)
+        told = {**settings_of(config, profile), "staging_protocol": str(choice)}
+        audit = RunFolder(data_dir, run_id, told, risks)
+        prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (
             Surroundings(
@@ -94,11 +105,38 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         )
 
 
+def prove_destination(staging_pacs: StagingPacs, audit: AuditTrail) -> None:
+    """Have the canary moved before the first study is looked at, where studies come by C-MOVE.
+
+    A PACS that is away proves nothing: then the canary goes before the first study that is moved.
+
+    Raises:
+        ConfigurationError: the canary does not arrive here.
+    """
+    if not isinstance(staging_pacs, ProvenMoves) or not staging_pacs.has_canary:
+        return
+    try:
+        staging_pacs.prove()
+    except ConfigurationError as error:
+        audit.event("canary_lost", facts={"reason": str(error)})
+        raise
+    except PacsError as error:
+        audit.event("canary_waits", facts={"reason": str(error)})
+    else:
+        audit.event("canary_arrived")
+
+
+def _close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+    for pacs in all_pacs:
+        if isinstance(pacs, DicomwebPacs):  # the others open an association for each thing they do
+            stack.callback(pacs.close)
+
+
 def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
     """Stop before identified and research images meet in one PACS.
 
     Raises:
-        ConfigurationError: both PACSs have the same host and port.
+        ConfigurationError: both PACSs have the same host and port, or the same DICOMweb URL.
     """
     staging, research = resources.staging_pacs.node(), resources.research_pacs.node()
     if resources.transfers.may_be_one_pacs():
@@ -108,14 +146,25 @@ def refuse_one_pacs_at_both_ends(resources: Resources) -> None:
             "STAGING_PACS and RESEARCH_PACS are the same host and port: correct one of them, "
             "or, to practise with one PACS, set ONE_PACS_AT_BOTH_ENDS=yes."
         )
+    staging_web, research_web = _web_place(resources.staging_pacs), _web_place(resources.research_pacs)
+    if staging_web and research_web and staging_web[1:] == research_web[1:] and staging_web[0] & research_web[0]:
+        raise ConfigurationError(
+            "STAGING_PACS_DICOMWEB_URL and RESEARCH_PACS_DICOMWEB_URL are the same: correct one of them, "
+            "or, to practise with one PACS, set ONE_PACS_AT_BOTH_ENDS=yes."
+        )
+
+
+def _web_place(settings: StagingPacsResource | ResearchPacsResource) -> tuple[set[str], int, str] | None:
+    """The addresses, port and path of a DICOMweb URL, None where none is set."""
+    if not settings.dicomweb_url.strip():
+        return None
+    parts = urlsplit(settings.dicomweb_node().url)
+    return _addresses(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80), parts.path
 
 
 def _addresses(host: str) -> set[str]:
     """The addresses of a host, or its name where it has none that we can find."""
-    try:
-        return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except OSError:
-        return {host.lower()}
+    return addresses_of(host) or {host.lower()}
 
 
 def settings_of(config: RunConfig, profile: Profile) -> Mapping[str, Fact]:

@@ -3,7 +3,7 @@
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.epoch import EpochRequest
 from dicom_assets.deidentification.explain import Explanation, explain_instance
-from dicom_assets.deidentification.identity import read_identity
+from dicom_assets.deidentification.identity import read_identity, read_sop_uid
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import (
     Deidentified,
@@ -27,5 +27,6 @@ __all__ = [
     "find_profile",
     "load_profile",
     "read_identity",
+    "read_sop_uid",
     "shipped_profile",
 ]

@@ -17,6 +17,8 @@ from dicom_assets.study import PatientIdentity
 FIRST_CHUNK = 1 << 16
 """Bytes; most headers fit."""
 
+_SOP_UID = 0x00080018
+
 
 def read_identity(source: BinaryIO) -> InstanceIdentity:
     """Read an instance's identity, as far as it has one; pixels are not read.
@@ -36,13 +38,33 @@ def read_identity(source: BinaryIO) -> InstanceIdentity:
         ),
         study_uid=text_of(header, 0x0020000D),
         series_uid=text_of(header, 0x0020000E),
-        sop_uid=text_of(header, 0x00080018),
+        sop_uid=text_of(header, _SOP_UID),
         sop_class_uid=text_of(header, 0x00080016),
         accession_number=text_of(header, 0x00080050),
         modality=text_of(header, MODALITY).upper(),
         is_patient_protocol=is_patient_protocol(header),
         earliest_date=f"{earliest:%Y%m%d}" if earliest is not None else "",
     )
+
+
+def read_sop_uid(head: bytes) -> str | None:
+    """SOP Instance UID (0008,0018) by the beginning of a file, empty where it has none; None where more is needed.
+
+    Raises:
+        UnreadableInstanceError: it does not begin as DICOM does.
+    """
+    header = plain_header(head, _SOP_UID + 1)
+    if header is None:
+        try:
+            part10 = open_part10(head)
+            header, stop = Reader(part10.data, part10.encoding).data_set(stop=_SOP_UID + 1)
+        except EncodingError:
+            return None
+        except RefusedError as error:
+            raise UnreadableInstanceError(f"not a readable DICOM header: {error}") from None
+        if stop >= len(part10.data):
+            return None
+    return text_of(header, _SOP_UID)
 
 
 def _read_header(source: BinaryIO) -> DataSet:

@@ -36,6 +36,10 @@ class Pacs(Protocol):
         """AE title, host and port (or the DICOMweb address), to tell one PACS from another in a manifest."""
 
     @property
+    def protocol(self) -> str:
+        """How it is pulled from or published to: `dicomweb`, `c-get`, `c-move` or `c-store`."""
+
+    @property
     def connections(self) -> int:
         """How many associations or connections we may have there at once, over all studies."""
 

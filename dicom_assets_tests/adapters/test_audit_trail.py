@@ -147,10 +147,10 @@ def test_data_dir_that_can_not_be_written_says_so(tmp_path: Path) -> None:
 
 
 def test_risks_that_a_person_took_stand_at_the_head_and_among_the_events(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path, RUN_ID, {}, {"keep (0008,1030)": "the ethics board allows it"})
+    run = RunFolder(tmp_path, RUN_ID, {}, {"in the profile, keep (0008,1030)": "the ethics board allows it"})
     run.finish()
 
     assert "Risk accepted in the profile, keep (0008,1030): the ethics board allows it" in overview(run)
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     [taken] = [event for event in events if event["event"] == "risk_accepted"]
-    assert taken["what"] == "keep (0008,1030)"
+    assert taken["what"] == "in the profile, keep (0008,1030)"

@@ -16,7 +16,7 @@ from pynetdicom import build_context, build_role, evt
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # type: ignore[attr-defined]
 
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, silence_dicom_libraries
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts, associate, silence_dicom_libraries
 from dicom_assets.adapters.pacs.c_get import STUDY_ROOT_GET, CGetPacs
 from dicom_assets.adapters.pacs.inbox import DiskFloor
 from dicom_assets.adapters.pacs.plane import commands
@@ -320,6 +320,18 @@ class TestScripted:
             with pytest.raises(PacsAwayError, match="silent"):
                 CGetPacs(LOCAL, node(port), limits=QUICK).retrieve(RETRIEVAL, arrived.receive)
             ended.set()
+
+    def test_association_may_last_no_longer_than_it_may(self, arrived: FolderReceive) -> None:
+        def script(association: Association) -> None:
+            asked(association)
+            for number in range(100):
+                threading.Event().wait(0.05)
+                assert sub_operation(association, f"1.2.{number}", data_set()) == SUCCESS
+
+        with scripted_pacs(script, offered(), Limits()) as port, pytest.raises(PacsAwayError):
+            CGetPacs(LOCAL, node(port, timeouts=Timeouts(whole=0.5))).retrieve(RETRIEVAL, arrived.receive)
+
+        assert 0 < len(arrived.files()) < 100
 
     @pytest.mark.parametrize(
         "sent",

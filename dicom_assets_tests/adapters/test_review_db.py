@@ -242,12 +242,43 @@ def test_error_is_not_marked_where_a_flag_is_set(tables: ReviewTables, flags: di
     assert tables.row(STUDY)["processing_error_msg"] is None
 
 
+def test_marked_studies_are_listed_oldest_first_and_once_each(tables: ReviewTables) -> None:
+    for number, minute in (("1.2.2", 40), ("1.2.1", 20), ("1.2.2", 30)):
+        tables.approved(
+            number,
+            processing_error=True,
+            processing_error_date=minutes(minute),
+            processing_error_msg=f"went wrong at {minute}",
+        )
+    tables.approved("1.2.3", processing_error=True, image_published=True)
+    tables.approved("1.2.4")
+    found = [(one.study_uid, one.message) for one in opened(tables, read_only=True).errors()]
+    assert sorted(found) == [("1.2.1", "went wrong at 20"), ("1.2.2", "went wrong at 40")]
+    assert found[0][0] == "1.2.1"
+
+
+def test_cleared_error_leaves_no_trace_and_the_study_is_ready(tables: ReviewTables) -> None:
+    tables.approved()
+    tables.approved("1.2.9", processing_error=True)
+    before = tables.rows(STUDY)
+    review_db = opened(tables)
+    review_db.mark_error(STUDY_UID, "went wrong")
+    review_db.clear_error(STUDY_UID)
+    assert [{name: row[name] or None for name in row} for row in tables.rows(STUDY)] == [
+        {name: row[name] or None for name in row} for row in before
+    ]
+    assert ready_uids(tables) == [STUDY_UID]
+    assert [one.study_uid for one in review_db.errors()] == ["1.2.9"]
+
+
 def test_tables_of_before_error_columns_and_links_serve(database_url: str) -> None:
     tables = ReviewTables(database_url, links=False, processing_errors=False)
     tables.approved()
     review_db = opened(tables)
     review_db.mark_error(STUDY_UID, "went wrong")
     assert not review_db.can_mark_errors
+    assert review_db.errors() == []
+    review_db.clear_error(STUDY_UID)
     assert [study.study_uid for study in review_db.ready()] == [STUDY_UID]
     review_db.mark_published(STUDY_UID)
     assert tables.row(STUDY)["image_published"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dicom_assets.adapters.study_store import FolderStudyStore, scratch_folder
+from dicom_assets.adapters.scratch import scratch_folder
+from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.errors import StorageError, StudyBusyError
 from dicom_assets.study import Stage, StudyKey
 

@@ -159,6 +159,15 @@ CASES = [
     ),
     Case("no association allowed", setting(STAGING_PACS_MAX_ASSOCIATIONS=0), ("STAGING_PACS_MAX_ASSOCIATIONS must",)),
     Case("neither yes nor no", setting(RESEARCH_PACS_TLS="maybe"), ("RESEARCH_PACS_TLS must be yes or no",)),
+    *(
+        Case(
+            f"senders without {what}",
+            setting(STAGING_PACS_PROTOCOL="c-move", STAGING_PACS_SENDERS=senders),
+            ("STAGING_PACS_SENDERS must be AE titles with hosts",),
+        )
+        for what, senders in (("hosts", "GATEWAY"), ("titles", "ONE@127.0.0.1,@127.0.0.1"))
+    ),
+    Case("disk below nothing", setting(MIN_FREE_DISK_MEGABYTES=-1), ("MIN_FREE_DISK_MEGABYTES must be 0",)),
     Case("patience below nothing", setting(PACS_RETRY_SECONDS=-1), ("PACS_RETRY_SECONDS must be 0",)),
     Case(
         "authorities of TLS that are not there",
@@ -179,6 +188,28 @@ CASES = [
         "one PACS under two names",
         one_pacs_under_two_names,
         ("STAGING_PACS", "RESEARCH_PACS", "same host and port", "correct"),
+    ),
+    Case(
+        "DICOMweb without a URL",
+        setting(STAGING_PACS_PROTOCOL="dicomweb"),
+        ("STAGING_PACS_DICOMWEB_URL must be set",),
+    ),
+    Case(
+        "DICOMweb with a token that is not there",
+        setting(
+            RESEARCH_PACS_PROTOCOL="dicomweb",
+            RESEARCH_PACS_DICOMWEB_URL="https://pacs.example.org/dicom-web",
+            RESEARCH_PACS_DICOMWEB_TOKEN_FILE="nowhere",
+        ),
+        ("RESEARCH_PACS_DICOMWEB_TOKEN_FILE can't be used (FileNotFoundError)",),
+    ),
+    Case(
+        "one DICOMweb at both ends",
+        setting(
+            STAGING_PACS_DICOMWEB_URL="http://localhost:8042/dicom-web",
+            RESEARCH_PACS_DICOMWEB_URL="http://127.0.0.1:8042/dicom-web/",
+        ),
+        ("STAGING_PACS_DICOMWEB_URL and RESEARCH_PACS_DICOMWEB_URL are the same",),
     ),
     Case("AE title too long", setting(LOCAL_AE_TITLE="A_TITLE_OF_SEVENTEEN"), ("LOCAL_AE_TITLE", "1 to 16")),
     Case("port out of range", setting(STAGING_PACS_PORT=70000), ("STAGING_PACS_PORT", "between 1 and 65535")),

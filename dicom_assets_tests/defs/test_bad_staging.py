@@ -18,6 +18,7 @@ from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
+from dicom_assets_tests.scripted_pacs import CANARY
 from dicom_assets_tests.small_studies import INSTANCES, clear_errors, instance_with, manifest, small_study, sop_uids
 
 GARBAGE = b"This is not a DICOM data set, whatever the PACS says of it. " * 20
@@ -44,8 +45,9 @@ class TestAway:
     def test_move_destination_that_the_pacs_does_not_know(self, make_site: SmallSite) -> None:
         site = make_site((5,), STAGING_PACS_PROTOCOL="c-move", LOCAL_AE_TITLE="NEWCOMER")
 
-        said = self.failing(site)
+        said = self.stopping(site)
 
+        assert "canary did not arrive here" in said
         assert "0xA801" in said
         assert "register the move destination NEWCOMER there" in said
         assert "LOCAL_PORT" in said
@@ -57,13 +59,13 @@ class TestAway:
     ) -> None:
         site = make_site((5,), STAGING_PACS_PROTOCOL="c-move")
         with running_orthanc("ORTHANC", tmp_path / "orthanc", {}) as orthanc:
-            content = instance_file(site.study(), site.study().series[0], 0)
-            request = urllib.request.Request(f"http://127.0.0.1:{orthanc.http_port}/instances", data=content)
-            urllib.request.urlopen(request, timeout=60).close()
+            for content in (instance_file(site.study(), site.study().series[0], 0), CANARY.content):
+                request = urllib.request.Request(f"http://127.0.0.1:{orthanc.http_port}/instances", data=content)
+                urllib.request.urlopen(request, timeout=60).close()
             site.deployment.set(STAGING_PACS_PORT=orthanc.dicom_port)
             named_wrongly = self.failing(site)
             site.deployment.set(STAGING_PACS_AE_TITLE="ORTHANC")
-            not_known = self.failing(site)
+            not_known = self.stopping(site)
 
         assert "does not answer to this AE title: correct STAGING_PACS_AE_TITLE" in named_wrongly
         assert "ended a C-MOVE with status 0xC000, nothing arrived: register the move destination" in not_known
@@ -72,10 +74,23 @@ class TestAway:
         result = site.deployment.execute()
         assert not result.success
         assert message_of(result).count("at pulled:") == len(site.published())
+        self.untouched(site)
+        return message_of(result)
+
+    def stopping(self, site: Site) -> str:
+        """The run stops before it looks at any study."""
+        result = site.deployment.execute()
+        assert not result.success
+        assert "at pulled:" not in message_of(result)
+        assert site.deployment.events()[-1]["event"] == "canary_lost"
+        assert site.staging.handed_out == []
+        self.untouched(site)
+        return message_of(result)
+
+    def untouched(self, site: Site) -> None:
         assert not site.deployment.study_row(site.study().study_uid)["processing_error"]
         assert site.research.offered == []
         assert leaks(site) == []
-        return message_of(result)
 
 
 HEALTHY = small_study(21, "nothing is wrong")

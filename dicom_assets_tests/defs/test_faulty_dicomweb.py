@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,6 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(orthanc_binary() is None, reason="Orthanc is not installed"),
     pytest.mark.skipif(not DICOMWEB_PLUGIN.is_file(), reason="orthanc-dicomweb is not installed"),
-    pytest.mark.skipif(find_spec("dicom_assets.adapters.dicomweb") is None, reason="nobody speaks DICOMweb here"),
 ]
 
 TO_PACS, TO_US = Direction.TO_TARGET, Direction.TO_CLIENT

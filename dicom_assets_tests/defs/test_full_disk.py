@@ -43,7 +43,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def site(tmp_path: Path, small_disk: Path) -> Iterator[Site]:
-    with running_site(tmp_path, STUDIES, DATA_DIR=small_disk / "data") as site:
+    with running_site(tmp_path, STUDIES, DATA_DIR=small_disk / "data", MIN_FREE_DISK_MEGABYTES=0) as site:
         yield site
 
 

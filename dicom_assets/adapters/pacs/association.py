@@ -7,7 +7,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
+from dicom_assets.adapters.pacs.handshake import trouble_with
 from dicom_assets.adapters.pacs.slots import slot_at
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsError
@@ -24,6 +25,28 @@ ACSE_TIMEOUT_SECONDS = 30
 DIMSE_TIMEOUT_SECONDS = 300
 NETWORK_TIMEOUT_SECONDS = 120
 PARKING_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long we wait for a PACS, in seconds; `whole` is the longest that an association may last, None for ever."""
+
+    connection: float = CONNECTION_TIMEOUT_SECONDS
+    acse: float = ACSE_TIMEOUT_SECONDS
+    dimse: float = DIMSE_TIMEOUT_SECONDS
+    network: float = NETWORK_TIMEOUT_SECONDS
+    whole: float | None = None
+
+    @classmethod
+    def of(cls, silence_seconds: float) -> Timeouts:
+        """Those of a PACS that may be silent for so long, none longer than the usual ones but for that."""
+        return cls(
+            connection=min(CONNECTION_TIMEOUT_SECONDS, silence_seconds),
+            acse=min(ACSE_TIMEOUT_SECONDS, silence_seconds),
+            dimse=silence_seconds,
+            network=min(NETWORK_TIMEOUT_SECONDS, silence_seconds),
+        )
+
 
 # A-ASSOCIATE-RJ diagnostics of source "service user" (PS3.8 Table 9-21).
 _SERVICE_USER = 1
@@ -46,6 +69,7 @@ class PacsNode:
     setting: str
     tls: TlsFiles | None = None
     max_associations: int = 2
+    timeouts: Timeouts = Timeouts()
 
     @property
     def name(self) -> str:
@@ -64,9 +88,9 @@ class LocalNode:
 
 
 def silence_dicom_libraries() -> None:
-    """Keep pynetdicom and pydicom quiet: their log lines hold data sets, their warnings quote odd values."""
+    """Keep pynetdicom, pydicom and httpx quiet: log lines hold data sets and URLs, warnings quote odd values."""
     warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)(\.|$)")
-    for name in ("pynetdicom", "pydicom"):
+    for name in ("pynetdicom", "pydicom", "httpx", "httpcore"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False
@@ -78,6 +102,23 @@ def set_no_delay(event: evt.Event) -> None:
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class _Requestor(AE):
+    """An AE that closes its sockets even where the peer was faster; pynetdicom leaves them to the garbage collector."""
+
+    def _create_socket(self, *args: Any, **options: Any) -> Any:
+        transport: Any = super()._create_socket(*args, **options)
+        transport._shutdown_socket = lambda: _shut(transport.socket)
+        return transport
+
+
+def _shut(connection: socket.socket | None) -> None:
+    if connection is None:
+        return
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 class _Checkpoint(threading.Event):
@@ -139,28 +180,15 @@ def _associated(
     roles: Sequence[Any] = (),
     handlers: Handlers | None = None,
 ) -> Iterator[Association]:
-    ae = AE(ae_title=local.ae_title)
-    ae.connection_timeout = CONNECTION_TIMEOUT_SECONDS
-    ae.acse_timeout = ACSE_TIMEOUT_SECONDS
-    ae.dimse_timeout = DIMSE_TIMEOUT_SECONDS
-    ae.network_timeout = NETWORK_TIMEOUT_SECONDS
-    assoc = ae.associate(
-        pacs.host,
-        pacs.port,
-        contexts=list(contexts),
-        ae_title=pacs.ae_title,
-        max_pdu=0,
-        ext_neg=list(roles),
-        tls_args=None if pacs.tls is None else (client_context(pacs.tls), pacs.host),
-        evt_handlers=[(evt.EVT_CONN_OPEN, set_no_delay), *(handlers or [])],
-    )
+    assoc = _requested(local, pacs, contexts, roles, handlers)
     if not assoc.is_established:
         raise _why_not(assoc, local, pacs)
     checkpoint = _Checkpoint()
     assoc._reactor_checkpoint = checkpoint
     checkpoint.wait_until_parked(assoc)
     try:
-        yield assoc
+        with _cut_after(pacs.timeouts.whole, assoc):
+            yield assoc
     except BaseException:
         assoc.abort()
         raise
@@ -170,15 +198,66 @@ def _associated(
         checkpoint.let_go()
 
 
+def _requested(
+    local: LocalNode,
+    pacs: PacsNode,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[Any],
+    handlers: Handlers | None,
+) -> Association:
+    ae = _Requestor(ae_title=local.ae_title)
+    ae.connection_timeout = pacs.timeouts.connection
+    ae.acse_timeout = pacs.timeouts.acse
+    ae.dimse_timeout = pacs.timeouts.dimse
+    ae.network_timeout = pacs.timeouts.network
+    try:
+        return ae.associate(
+            pacs.host,
+            pacs.port,
+            contexts=list(contexts),
+            ae_title=pacs.ae_title,
+            max_pdu=0,
+            ext_neg=list(roles),
+            tls_args=None if pacs.tls is None else (client_context(pacs.tls), pacs.host),
+            evt_handlers=[(evt.EVT_CONN_OPEN, set_no_delay), *(handlers or [])],
+        )
+    except socket.gaierror:
+        raise PacsAwayError(
+            f"The host name {pacs.host} has no address here: correct {pacs.setting}_HOST, or see to this machine's DNS."
+        ) from None
+
+
+@contextmanager
+def _cut_after(seconds: float | None, assoc: Association) -> Iterator[None]:
+    """Close the connection when an association lasts longer, however lively the PACS is."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, _cut, [assoc])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(assoc: Association) -> None:
+    """Let pynetdicom's own thread find the connection closed."""
+    transport = assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        with suppress(OSError):
+            transport.socket.shutdown(socket.SHUT_RDWR)
+
+
 def _why_not(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
     if assoc.is_rejected:
         return _why_rejected(assoc, local, pacs)
-    if not _answers(pacs):
-        return why_nothing_answers(pacs)
-    look = f"check {pacs.setting}_* and the PACS's own log."
     if assoc.acceptor.primitive is not None:
-        return NothingAcceptedError(f"{pacs.name} accepts none of the services asked for: {look}")
-    return PacsAwayError(f"{pacs.name} closed the connection: {look}")
+        return NothingAcceptedError(
+            f"{pacs.name} accepts none of the services asked for: check {pacs.setting}_* and the PACS's own log."
+        )
+    return why_nothing_answers(pacs)
 
 
 def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsError:
@@ -188,11 +267,11 @@ def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsE
 
 
 def why_nothing_answers(pacs: PacsNode) -> PacsError:
-    """What to do when there is no connection at all."""
-    return PacsAwayError(
-        f"Nothing answers at {pacs.host} port {pacs.port}: start the PACS, "
-        f"or correct {pacs.setting}_HOST and {pacs.setting}_PORT."
-    )
+    """What to do when there is no connection, or one that ends before the PACS says anything."""
+    trouble = trouble_with(pacs.host, pacs.port, pacs.tls, pacs.setting, pacs.timeouts.connection)
+    if trouble is None:
+        return PacsAwayError(f"{pacs.name} closed the connection: check {pacs.setting}_* and the PACS's own log.")
+    return (PacsAwayError if trouble.may_pass else PacsError)(trouble.message)
 
 
 def why_rejected(source: int, diagnostic: int, local: LocalNode, pacs: PacsNode) -> PacsError:
@@ -206,14 +285,6 @@ def why_rejected(source: int, diagnostic: int, local: LocalNode, pacs: PacsNode)
             f"{pacs.name} does not know our AE title {local.ae_title}: register it there, or correct LOCAL_AE_TITLE."
         )
     return PacsAwayError(f"{pacs.name} rejected the association for now: try again later, or ask who runs it.")
-
-
-def _answers(pacs: PacsNode) -> bool:
-    try:
-        socket.create_connection((pacs.host, pacs.port), CONNECTION_TIMEOUT_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def status_of(response: Any) -> int | None:

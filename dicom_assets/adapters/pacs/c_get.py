@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role
@@ -24,15 +25,16 @@ from dicom_assets.study import Receive, Retrieval
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 NO_SUCH_SOP_INSTANCE = 0x0117
 CANNOT_UNDERSTAND = 0xC000
-LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class CGetPacs(QueriedPacs):
     """A staging PACS that hands instances over on our own association; implements `StagingPacs`."""
 
+    protocol: ClassVar[str] = "c-get"
+
     disk: DiskFloor | None = None
-    limits: Limits = LIMITS
+    limits: Limits | None = None
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-GET; what does not arrive is for the caller to notice.

@@ -42,7 +42,7 @@ class ParallelStore:
         instances: Sequence[OutgoingInstance],
         *,
         transcode: bool,
-        limits: Limits,
+        limits: Limits | None,
     ) -> None:
         """Prepare; no more than 128 pairs of SOP Class and transfer syntax, those to transcode to included."""
         self._local = local

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context
@@ -12,7 +13,7 @@ from dicom_assets.adapters.pacs.c_get import CGetPacs
 from dicom_assets.adapters.pacs.inbox import Inbox
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
-from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.opened import limits_of, opened
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.requests import (
@@ -30,7 +31,6 @@ from dicom_assets.study import Receive, Retrieval
 __all__ = ["CGetPacs", "CMovePacs"]
 
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-LIMITS = Limits()
 _LOOK_SECONDS = 1.0
 
 
@@ -41,8 +41,9 @@ class CMovePacs(QueriedPacs):
     The PACS alone decides which address our AE title stands for.
     """
 
+    protocol: ClassVar[str] = "c-move"
     scp: StorageScp
-    limits: Limits = LIMITS
+    limits: Limits | None = None
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask by C-MOVE; what does not arrive is for the caller to notice.
@@ -72,12 +73,13 @@ class CMovePacs(QueriedPacs):
     def _move(self, retrieval: Retrieval, message_id: int, inbox: Inbox) -> tuple[int | None, int]:
         """The last status, and how many instances the PACS says it has sent, 0 where it does not say."""
         contexts = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]
-        with opened(self.local, self.pacs, contexts, limits=self.limits) as association:
+        limits = self.limits or limits_of(self.pacs)
+        with opened(self.local, self.pacs, contexts, limits=limits) as association:
             request = commands.c_move_rq(message_id, STUDY_ROOT_MOVE, self.local.ae_title)
             [context_id] = association.contexts
             association.send(context_id, request, encoded_identifier_of(retrieval))
             while True:
-                self._wait(association, inbox)
+                self._wait(association, inbox, limits.idle_seconds)
                 if inbox.error is not None:
                     association.send(context_id, commands.c_cancel_rq(message_id))
                     raise inbox.error
@@ -88,11 +90,11 @@ class CMovePacs(QueriedPacs):
                     _, completed, _, with_warning = command.sub_operations
                     return command.status, completed + with_warning
 
-    def _wait(self, association: Association, inbox: Inbox) -> None:
+    def _wait(self, association: Association, inbox: Inbox, seconds: float) -> None:
         """Wait for the next response, for as long as there are signs of life: not every PACS says that it goes on."""
         began = time.monotonic()
         while not association.is_ready(_LOOK_SECONDS) and inbox.error is None:
-            if min(time.monotonic() - began, inbox.quiet_seconds) > self.limits.idle_seconds:
+            if min(time.monotonic() - began, inbox.quiet_seconds) > seconds:
                 raise PacsAwayError(f"{self.pacs.name} was silent for too long in a C-MOVE: check that it is up.")
 
     def _destination_advice(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dicom_assets.adapters.pacs.commitment import StorageCommitment
 from dicom_assets.adapters.pacs.parallel_store import ParallelStore, batches
@@ -12,8 +13,6 @@ from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS
 from dicom_assets.study import Commitment, OutgoingInstance, StoreOutcome
-
-LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +23,11 @@ class CStorePacs(QueriedPacs):
     another transfer syntax that loses nothing.
     """
 
+    protocol: ClassVar[str] = "c-store"
+
     commitment: StorageCommitment | None = None
     transcode: bool = False
-    limits: Limits = LIMITS
+    limits: Limits | None = None
 
     def store(self, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
         """Send each instance once; yield its outcome as the PACS answers.

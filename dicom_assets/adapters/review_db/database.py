@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
@@ -54,6 +54,15 @@ class ApprovalPage:
 
     approvals: tuple[tuple[ReviewPosition, ReviewedStudy], ...]
     position: ReviewPosition | None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedStudy:
+    """A study that is marked with an error, since when and why. *Identified*."""
+
+    study_uid: str = field(repr=False)
+    marked_at: datetime | None
+    message: str
 
 
 class ReviewDatabase:
@@ -190,6 +199,36 @@ class ReviewDatabase:
                     processing_error=flag_value(study.c.processing_error, True),
                     processing_error_date=self._clock(),
                     processing_error_msg=" ".join(message.split())[:length],
+                )
+            )
+
+    def errors(self) -> Sequence[MarkedStudy]:
+        """Studies that are marked with an error and not published, oldest first; each once, with its newest message."""
+        if not self.can_mark_errors:
+            return []
+        study = self._tables.study
+        columns = (study.c.processing_error_date.label("at"), study.c.processing_error_msg.label("message"))
+        marked = select(self._tables.study_uid().label("uid"), *columns).where(
+            self._tables.has_study_uid(), is_true(study.c.processing_error), is_not_true(study.c.image_published)
+        )
+        with self._database.reading() as connection:
+            rows = list(connection.execute(marked))
+        newest = {row.uid: row for row in sorted(rows, key=lambda row: row.at or NO_TIME)}
+        return [MarkedStudy(uid, row.at, row.message or "") for uid, row in newest.items()]
+
+    def clear_error(self, study_uid: str) -> None:
+        """Take the error off every row of the study; doing it again changes nothing."""
+        if not self.can_mark_errors:
+            return
+        study = self._tables.study
+        with self._database.writing() as connection:
+            connection.execute(
+                update(study)
+                .where(self._is(study_uid), is_true(study.c.processing_error))
+                .values(
+                    processing_error=flag_value(study.c.processing_error, False),
+                    processing_error_date=None,
+                    processing_error_msg=None,
                 )
             )
 

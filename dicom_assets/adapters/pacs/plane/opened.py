@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,7 +22,18 @@ from dicom_assets.adapters.pacs.slots import slot_at
 from dicom_assets.adapters.pacs.tls import client_context
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 
-DEFAULT_LIMITS = Limits()
+LONGEST_PDU_SECONDS = 60.0
+
+
+def limits_of(pacs: PacsNode) -> Limits:
+    """How long we wait for this PACS."""
+    timeouts = pacs.timeouts
+    return Limits(
+        connect_seconds=timeouts.connection,
+        acse_seconds=timeouts.acse,
+        idle_seconds=timeouts.dimse,
+        pdu_seconds=min(LONGEST_PDU_SECONDS, timeouts.dimse),
+    )
 
 
 @contextmanager
@@ -31,7 +43,7 @@ def opened(
     contexts: Sequence[PresentationContext],
     *,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> Iterator[Association]:
     """An association with a PACS, within the number that it allows; released at the end, aborted if the block raises.
 
@@ -45,14 +57,15 @@ def opened(
     with slot_at(pacs):
         try:
             with requested(
-                address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits
+                address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits or limits_of(pacs)
             ) as association:
                 if not association.contexts:
                     raise NothingAcceptedError(
                         f"{pacs.name} accepts none of the services asked for: "
                         f"check {pacs.setting}_* and the PACS's own log."
                     )
-                yield association
+                with _cut_after(pacs.timeouts.whole, association):
+                    yield association
         except NoConnectionError as error:
             if not error.is_there:
                 raise why_nothing_answers(pacs) from None
@@ -63,3 +76,18 @@ def opened(
             raise why_rejected(error.source, error.diagnostic, local, pacs) from None
         except AssociationLostError as error:
             raise PacsAwayError(f"{pacs.name} was lost ({error}): check that it is up, then run again.") from None
+
+
+@contextmanager
+def _cut_after(seconds: float | None, association: Association) -> Iterator[None]:
+    """Interrupt an association that lasts longer, however lively the PACS is."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, association.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,73 @@
+"""`dicom-assets purge`: room under DATA_DIR."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_assets.cli.surroundings import plain_errors, setting
+from dicom_assets.cli.tables import Cell, print_rows
+
+if TYPE_CHECKING:
+    from dicom_assets.adapters.purge import StoredStudy
+    from dicom_assets.adapters.study_store import FolderStudyStore
+
+EXAMPLES = """
+\b
+Examples:
+  dicom-assets purge --before 2026-01-01 --dry-run    what would go
+  dicom-assets purge --before 2026-01-01              images of studies published before that day
+  dicom-assets purge --before 2026-01-01 --force      those of unfinished studies of that time, too
+"""
+
+COLUMNS = ("study", "stage", "since", "megabytes", "done")
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--before", required=True, type=click.DateTime(["%Y-%m-%d"]), help="A day (UTC), as 2026-01-01.")
+@click.option("--force", is_flag=True, help="Studies that were not published, too.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; say what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def purge(before: datetime, force: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove the images of studies that were published before a day; manifests and the audit trail stay.
+
+    Studies that did not get that far are left alone unless forced, and so are those that a run works on. A study that
+    is run again later is pulled again. Works in DATA_DIR.
+    """
+    from dicom_assets.adapters.purge import stored_studies
+    from dicom_assets.adapters.study_store import FolderStudyStore
+
+    limit = before.replace(tzinfo=UTC)
+    rows: list[dict[str, Cell]] = []
+    with plain_errors():
+        store = FolderStudyStore(Path(setting("DATA_DIR")) / "studies")
+        for study in stored_studies(store.root):
+            if study.finished_at < limit:
+                rows.append(_row(study, _remove(store, study, force=force, dry_run=dry_run)))
+    print_rows(rows, COLUMNS, as_json=as_json)
+    freed = sum(float(row["megabytes"] or 0) for row in rows if row["done"] in ("removed", "would be removed"))
+    verb = "would be freed" if dry_run else "freed"
+    click.echo(f"{freed:.1f} MB {verb}.", err=True)
+
+
+def _remove(store: FolderStudyStore, study: StoredStudy, *, force: bool, dry_run: bool) -> str:
+    from dicom_assets.adapters.purge import purge as purge_study
+
+    if not study.is_finished and not force:
+        return "kept: not published (--force)"
+    if dry_run:
+        return "would be removed"
+    return "removed" if purge_study(store, study) else "kept: a run works on it"
+
+
+def _row(study: StoredStudy, done: str) -> dict[str, Cell]:
+    return {
+        "study": study.study_key,
+        "stage": str(study.stage or ""),
+        "since": f"{study.finished_at:%Y-%m-%d}",
+        "megabytes": round(study.image_bytes / 1e6, 1),
+        "done": done,
+    }

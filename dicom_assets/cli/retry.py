@@ -1,0 +1,68 @@
+"""`dicom-assets retry`: studies whose error was mended are taken up again."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_assets.cli.surroundings import open_identity_db, plain_errors, setting
+from dicom_assets.cli.tables import print_rows
+
+if TYPE_CHECKING:
+    from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
+    from dicom_assets.adapters.review_db import ReviewDatabase
+
+EXAMPLES = """
+\b
+Examples:
+  dicom-assets retry                   the studies that wait for a person, and why
+  dicom-assets retry S4Q7K2M9X1B3T     the next run takes this one again
+  dicom-assets retry --all             the next run takes all of them again
+"""
+
+COLUMNS = ("study", "since", "reason")
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--all", "everything", is_flag=True, help="Every study that is marked with an error.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Clear the error of studies in the review database, so that the next run takes them again.
+
+    Without a key it changes nothing and lists the studies that are marked with an error, oldest first. Exits 1 when a
+    key names none of them. Needs REVIEW_DB_URL with the right to update, IDENTITY_DB_URL and IDENTITY_SECRET_FILE.
+    """
+    from dicom_assets.adapters.review_db import ReviewDatabase
+
+    with plain_errors(), open_identity_db() as identity_db:
+        review_db = ReviewDatabase.open(setting("REVIEW_DB_URL"), read_only=not (keys or everything))
+        try:
+            marked = _marked(review_db, identity_db)
+            chosen = marked if everything or not keys else [row for row in marked if row["study"] in keys]
+            print_rows([{name: row[name] for name in COLUMNS} for row in chosen], COLUMNS, as_json=as_json)
+            if keys or everything:
+                for row in chosen:
+                    review_db.clear_error(row["uid"])
+        finally:
+            review_db.close()
+    unknown = set(keys) - {row["study"] for row in marked}
+    for key in sorted(unknown):
+        click.echo(f"No study of the key {key} is marked with an error.", err=True)
+    if keys or everything:
+        click.echo(f"{len(chosen)} cleared: the next run takes them again.", err=True)
+    sys.exit(1 if unknown else 0)
+
+
+def _marked(review_db: ReviewDatabase, identity_db: DryRunIdentityDatabase) -> list[dict[str, str]]:
+    return [
+        {
+            "study": str(identity_db.study_key(error.study_uid)),
+            "since": f"{error.marked_at:%Y-%m-%d %H:%M}" if error.marked_at else "",
+            "reason": error.message,
+            "uid": error.study_uid,
+        }
+        for error in review_db.errors()
+    ]
