@@ -84,6 +84,12 @@ class Site:
 MakeSite = Callable[..., Site]
 
 
+@pytest.fixture(autouse=True)
+def files_are_sent_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pynetdicom from decoding what it is to send."""
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+
+
 @pytest.fixture
 def make_site(tmp_path: Path) -> MakeSite:
     silence_dicom_libraries()

@@ -9,20 +9,26 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
 from dicom_assets.adapters.pacs import commitment as commitment_module
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, silence_dicom_libraries
 from dicom_assets.adapters.pacs.commitment import ReportTimes, StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
+from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
+from dicom_assets.demo.objects import instance_file
+from dicom_assets.demo.studies import demo_studies
 from dicom_assets.errors import ConfigurationError, PacsAwayError, PacsError
 from dicom_assets.study import Commitment, OutgoingInstance
 from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.committing_pacs import CommittingPacs, Request, committing_pacs, new_transaction_uid
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
+from dicom_assets_tests.receiving import Received
 from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 
 PATIENT = ReportTimes(same_association=WAIT_SECONDS, in_all=WAIT_SECONDS)
@@ -235,6 +241,51 @@ class TestPort:
     def test_port_is_not_needed_where_the_pacs_does_not_offer_it(self, local: LocalNode, tmp_path: Path) -> None:
         with EmbeddedPacs("RESEARCH", 0, tmp_path, {}) as without, socket.create_server((local.host, local.port)):
             assert asking(local, without.port).of(instances()) is None
+
+    def test_storage_scp_that_waits_for_instances_shares_the_port(
+        self, local: LocalNode, pacs: CommittingPacs, tmp_path: Path
+    ) -> None:
+        pacs.report = report_elsewhere(local.port)
+        study = demo_studies()[0]
+        file = tmp_path / "instance.dcm"
+        file.write_bytes(instance_file(study, study.series[0], 0))
+        arrived = Received()
+
+        with StorageScp(local, "STAGING").waiting_for(study.study_uid, 1, arrived.receive):
+            commitment = asking(local, pacs.port).of(instances())
+            assert c_store_status(local, file) == 0x0000
+
+        assert commitment == Commitment(uids(instances()))
+        assert len(arrived) == 1
+
+    def test_who_may_report_may_not_store(self, local: LocalNode, pacs: CommittingPacs, tmp_path: Path) -> None:
+        study = demo_studies()[0]
+        file = tmp_path / "instance.dcm"
+        file.write_bytes(instance_file(study, study.series[0], 0))
+        statuses: list[int | None] = []
+
+        def report(request: Request) -> None:
+            statuses.append(c_store_status(local, file, "SOMEBODY"))
+            request.report_to(local.port, request.outcome())
+
+        pacs.report = report
+        with StorageScp(local, "STAGING").waiting_for(study.study_uid, 1, Received().receive):
+            asking(local, pacs.port).of(instances())
+
+        assert statuses == [None]
+
+
+def c_store_status(local: LocalNode, file: Path, calling_ae_title: str = "STAGING") -> int | None:
+    """The status of an instance that is sent to us; None where its class is not taken from the caller."""
+    contexts = [build_context(CTImageStorage), build_context(StorageCommitmentPushModel)]
+    assoc = AE(calling_ae_title).associate(local.host, local.port, contexts=contexts, ae_title=local.ae_title)
+    assert assoc.is_established
+    try:
+        return int(assoc.send_c_store(file).Status)
+    except ValueError:  # no accepted context
+        return None
+    finally:
+        assoc.release()
 
 
 class TestOrthanc:

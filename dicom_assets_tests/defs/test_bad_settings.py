@@ -180,6 +180,16 @@ CASES = [
         ("RESEARCH_PACS_PROTOCOL must be one of",),
     ),
     Case(
+        "no such way with storage commitment",
+        setting(RESEARCH_PACS_STORAGE_COMMITMENT="perhaps"),
+        ("RESEARCH_PACS_STORAGE_COMMITMENT must be one of auto, required, no",),
+    ),
+    Case(
+        "lossy transcoding",
+        setting(RESEARCH_PACS_TRANSCODE="lossy"),
+        ("RESEARCH_PACS_TRANSCODE must be one of no, lossless",),
+    ),
+    Case(
         "one PACS at both ends",
         one_pacs_at_both_ends,
         ("STAGING_PACS", "RESEARCH_PACS", "same host and port", "correct"),

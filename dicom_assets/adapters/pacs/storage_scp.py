@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-import socket
-import ssl
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from pynetdicom import build_context
@@ -16,35 +14,26 @@ from pynetdicom.presentation import PresentationContext
 
 from dicom_assets.adapters.pacs.association import LocalNode
 from dicom_assets.adapters.pacs.inbox import NOT_AUTHORIZED, OUT_OF_RESOURCES, SUCCESS, DiskFloor, Inbox
+from dicom_assets.adapters.pacs.local_port import VERIFICATION, local_port
 from dicom_assets.adapters.pacs.plane import commands
-from dicom_assets.adapters.pacs.plane.acceptor import (
-    CALLED_AE_TITLE_UNKNOWN,
-    CALLING_AE_TITLE_UNKNOWN,
-    TOO_MANY_ASSOCIATIONS,
-    Rejection,
-    accepted,
-)
+from dicom_assets.adapters.pacs.plane.acceptor import CALLING_AE_TITLE_UNKNOWN, Rejection
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
-from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, AssociationRejectedError
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
-from dicom_assets.adapters.pacs.plane.listener import HostAddresses, Listener
+from dicom_assets.adapters.pacs.plane.listener import HostAddresses
 from dicom_assets.adapters.pacs.plane.negotiation import Request
 from dicom_assets.adapters.pacs.plane.study_of import StudyPeek
 from dicom_assets.adapters.pacs.plane.wire import Limits
-from dicom_assets.adapters.pacs.tls import server_context
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED, all_storage_classes
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Piece, Receive
 
 __all__ = ["NOT_AUTHORIZED", "OUT_OF_RESOURCES", "SUCCESS", "DiskFloor", "Inbox", "Sender", "StorageScp"]
 
-VERIFICATION = "1.2.840.10008.1.1"
 NO_SUCH_SOP_INSTANCE = 0x0117
 CANNOT_UNDERSTAND = 0xC000
 
 MAX_ASSOCIATIONS = 16
-MAX_REJECTIONS_AT_ONCE = 16
 MAX_BYTES_PER_ASSOCIATION = 2**40
 LIMITS = Limits(acse_seconds=10.0, idle_seconds=120.0, max_bytes=MAX_BYTES_PER_ASSOCIATION)
 
@@ -83,16 +72,11 @@ class StorageScp:
         self._local = local
         self._senders = (Sender(calling_ae_title, host), *senders)
         self._disk = disk
-        self._limits = limits
-        self._max_associations = max_associations
+        self.limits = limits
+        self.max_associations = max_associations
         self._inboxes: dict[str, list[Inbox]] = {}
         self._by_message_id: dict[int, Inbox] = {}
         self._mutex = threading.Lock()
-        self._starting = threading.Lock()
-        self._in_use = 0
-        self._listener: Listener | None = None
-        self._tls: ssl.SSLContext | None = None
-        self._supported = _supported()
 
     @contextmanager
     def waiting_for(self, study_uid: str, message_id: int, receive: Receive) -> Iterator[Inbox]:
@@ -127,72 +111,32 @@ class StorageScp:
         Raises:
             ConfigurationError: the port is taken, or the address is not ours; a TLS file can't be used.
         """
-        with self._starting:
-            if self._listener is None:
-                self._listener = self._start()
-            self._in_use += 1
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(local_port(self._local).serving(self))
+            except OSError:
+                raise ConfigurationError(
+                    f"Our Storage SCP can't listen on {self._local.host} port {self._local.port}: another program, "
+                    "perhaps another run, has the port, or the address is not this machine's. "
+                    "End the other program, or correct LOCAL_HOST and LOCAL_PORT (and the PACS's entry for us)."
+                ) from None
             yield
-        finally:
-            with self._starting:
-                self._in_use -= 1
-                if not self._in_use:
-                    self._listener.stop()
-                    self._listener = None
 
-    def _start(self) -> Listener:
-        if self._local.tls is not None:
-            self._tls = server_context(self._local.tls)
-        try:
-            return Listener(
-                (self._local.host, self._local.port),
-                self._serve,
-                self._is_expected,
-                room=self._max_associations,
-                anteroom=MAX_REJECTIONS_AT_ONCE,
-            )
-        except OSError:
-            raise ConfigurationError(
-                f"Our Storage SCP can't listen on {self._local.host} port {self._local.port}: another program, "
-                "perhaps another run, has the port, or the address is not this machine's. "
-                "End the other program, or correct LOCAL_HOST and LOCAL_PORT (and the PACS's entry for us)."
-            ) from None
+    def supported(self) -> Sequence[PresentationContext]:
+        """Every Storage SOP Class, and C-ECHO."""
+        return _supported()
 
-    def _is_expected(self, address: str) -> bool:
+    def is_expected(self, address: str) -> bool:
+        """Whether one of the senders has this address."""
         return any(sender.is_at(address) for sender in self._senders)
 
-    def _serve(self, connection: socket.socket, address: str, is_crowded: bool) -> None:
-        def judge(request: Request) -> Rejection | None:
-            if request.called_ae_title != self._local.ae_title:
-                return CALLED_AE_TITLE_UNKNOWN
-            callers = [sender for sender in self._senders if sender.ae_title == request.calling_ae_title]
-            if not any(sender.is_at(address) for sender in callers):
-                return CALLING_AE_TITLE_UNKNOWN
-            return TOO_MANY_ASSOCIATIONS if is_crowded else None
+    def admits(self, request: Request, address: str) -> Rejection | None:
+        """Only the senders, from their own addresses."""
+        callers = [sender for sender in self._senders if sender.ae_title == request.calling_ae_title]
+        return None if any(sender.is_at(address) for sender in callers) else CALLING_AE_TITLE_UNKNOWN
 
-        try:
-            connection = self._secured(connection)
-        except OSError:  # no TLS, or none that we accept
-            return
-        try:
-            association = accepted(connection, self._supported, judge, self._limits)
-            while (command := association.receive()) is not None:
-                self._answer(association, command)
-        except (AssociationLostError, AssociationRejectedError, OSError):
-            return  # what did not arrive is missed by those who wait for it
-        except Exception as error:  # noqa: BLE001  an edge: the thread's traceback would show values
-            raise RuntimeError(f"unexpected {type(error).__name__} in our Storage SCP") from None
-        finally:
-            connection.close()
-
-    def _secured(self, connection: socket.socket) -> socket.socket:
-        if self._tls is None:
-            return connection
-        connection.settimeout(self._limits.connect_seconds)
-        # A duplicate, so that the listener can still interrupt its own: `wrap_socket` takes the descriptor away.
-        return self._tls.wrap_socket(connection.dup(), server_side=True)
-
-    def _answer(self, association: Association, command: Command) -> None:
+    def answer(self, association: Association, command: Command) -> None:
+        """Take an instance, answer C-ECHO, and refuse what else is asked for."""
         if command.field == commands.C_STORE_RQ:
             status = self._store(association, command)
             association.send(command.context_id, commands.c_store_rsp(command, status))

@@ -24,11 +24,13 @@ TOO_MANY_ASSOCIATIONS: Rejection = (2, 3, 2)
 
 def accepted(
     connection: socket.socket,
-    supported: Sequence[PresentationContext],
+    supported: Sequence[PresentationContext] | Callable[[Request], Sequence[PresentationContext]],
     judge: Callable[[Request], Rejection | None],
     limits: Limits,
 ) -> Association:
     """An established association on a connection that was accepted; `judge` says whether to reject a request.
+
+    `supported` may depend on the request, which was judged before.
 
     Raises:
         AssociationRejectedError: it was rejected.
@@ -46,7 +48,7 @@ def accepted(
             wire.write([rejection_pdu(*rejection)])
             wire.linger()
             raise AssociationRejectedError(*rejection)
-        answer, agreement = accept(request, supported, limits.max_pdu)
+        answer, agreement = accept(request, supported(request) if callable(supported) else supported, limits.max_pdu)
         wire.write([answer])
     except ProtocolViolationError as error:
         Association(wire, Agreement({}, 0), limits, is_requestor=False).abort(ABORTED_BY_PROVIDER, error.reason)
