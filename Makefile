@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export DEMO_HOME ?= .demo
-# Tests that need no server run on all processors at once.
+# Tests that need no server are handed out one by one, those that share servers a file at a time.
 ALONE := dicom_assets_tests/deidentification dicom_assets_tests/verification
 
 .PHONY: demo ui approve test test-quick format clean-demo
@@ -23,7 +23,7 @@ test: $(VENV)/.test-installed
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto $(ALONE)
-	$(BIN)/pytest $(addprefix --ignore=,$(ALONE))
+	$(BIN)/pytest -n auto --dist loadfile $(addprefix --ignore=,$(ALONE))
 
 test-quick: $(VENV)/.test-installed
 	$(BIN)/pytest -m "not long"

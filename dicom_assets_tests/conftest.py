@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pynetdicom.transport import AssociationSocket
 
+from dicom_assets.adapters.pacs.association import close_even_if_reset
 from dicom_assets.demo.home import fill
 from dicom_assets.demo.pacs_index import write_instance
 from dicom_assets.demo.plan import DemoStudy, Outcome
@@ -16,6 +18,9 @@ from dicom_assets.demo.studies import demo_studies
 from dicom_assets_tests.certificates import Certificates, make_certificates
 from dicom_assets_tests.deployment import Deployment, deploy
 from dicom_assets_tests.scripted_pacs import CANARY, ScriptedPacs
+
+# Peers of pynetdicom in tests leak no socket that could be found open in whatever test comes next.
+AssociationSocket._shutdown_socket = lambda transport: close_even_if_reset(transport.socket)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext
 
+from dicom_assets.adapters.pacs.association import close_even_if_reset
 from dicom_assets.demo.pacs_contexts import UNCOMPRESSED
 from dicom_assets.demo.pacs_index import SOP_CLASS_UID, SOP_UID, Entry
 
@@ -99,6 +100,8 @@ def prepare_connection(event: evt.Event) -> None:
     if connection is not None and connection.socket is not None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.socket.settimeout(TIMEOUT_SECONDS)
+        # pynetdicom's own leaves a socket open that the peer reset.
+        connection._shutdown_socket = lambda: close_even_if_reset(connection.socket)  # type: ignore[method-assign]
 
 
 def on_move_connection_open(event: evt.Event) -> None:

@@ -6,24 +6,31 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from dicom_assets.adapters.audit_trail import latest_run
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, SmallSite
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.scripted_pacs import OUT_OF_RESOURCES, ScriptedPacs
 from dicom_assets_tests.small_studies import manifest
+from dicom_assets_tests.waiting import wait_until
 
-AWAY_SECONDS = 2.0
 PATIENCE_SECONDS = 60
 
 
 @contextmanager
-def away_for_a_while(pacs: ScriptedPacs) -> Iterator[None]:
-    """The PACS does not listen now; it does after some seconds."""
+def away_for_a_while(pacs: ScriptedPacs, site: Site) -> Iterator[None]:
+    """The PACS does not listen now; it does once a study waits for it."""
+
+    def come_back() -> None:
+        wait_until(lambda: bool(waits(site)), "a study that waits")
+        pacs.start()
+
     pacs.stop()
-    back = threading.Timer(AWAY_SECONDS, pacs.start)
+    back = threading.Thread(target=come_back)
     back.start()
     try:
         yield
@@ -31,16 +38,23 @@ def away_for_a_while(pacs: ScriptedPacs) -> Iterator[None]:
         back.join()
 
 
+def waits(site: Site) -> list[dict[str, Any]]:
+    """What the newest run said of waiting."""
+    if latest_run(site.deployment.data) is None:
+        return []
+    return [event for event in site.deployment.events() if event["event"] == "study_waits"]
+
+
 @pytest.mark.parametrize("pacs", ["staging", "research"])
 def test_run_outlasts_a_pacs_that_is_away_for_a_while(make_site: SmallSite, pacs: str) -> None:
     site = make_site((5,), PACS_RETRY_SECONDS=PATIENCE_SECONDS)
 
-    with away_for_a_while(getattr(site, pacs)):
+    with away_for_a_while(getattr(site, pacs), site):
         result = site.deployment.execute()
 
     assert result.success
     assert site.research.count() == site.study().publishable
-    events = [event for event in site.deployment.events() if event["event"] == "study_waits"]
+    events = waits(site)
     assert events
     assert {event["stage"] for event in events} == {"pulled" if pacs == "staging" else "published"}
     assert all("Nothing answers at 127.0.0.1" in event["reason"] for event in events)

@@ -109,11 +109,12 @@ class _Requestor(AE):
 
     def _create_socket(self, *args: Any, **options: Any) -> Any:
         transport: Any = super()._create_socket(*args, **options)
-        transport._shutdown_socket = lambda: _shut(transport.socket)
+        transport._shutdown_socket = lambda: close_even_if_reset(transport.socket)
         return transport
 
 
-def _shut(connection: socket.socket | None) -> None:
+def close_even_if_reset(connection: socket.socket | None) -> None:
+    """Shut down and close; pynetdicom leaves a socket open that the peer was faster to reset."""
     if connection is None:
         return
     with suppress(OSError):
