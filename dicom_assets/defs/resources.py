@@ -215,7 +215,7 @@ class StagingPacsResource(PacsSettings):
         """
         protocol = (choice or self.choose(local)).protocol
         if protocol == "dicomweb":
-            return DicomwebStagingPacs(self.dicomweb_node())
+            return DicomwebStagingPacs(self.dicomweb_node(), disk)
         if protocol == "c-get":
             return CGetPacs(local, self.node(), disk)
         return self._moves(local, disk)

@@ -19,6 +19,7 @@ from pydicom import dcmread, dcmwrite
 from dicom_assets.adapters.dicomweb import DicomwebStagingPacs, client
 from dicom_assets.adapters.dicomweb.arrivals import sop_instance_uid_of
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
+from dicom_assets.adapters.pacs.inbox import DiskFloor
 from dicom_assets.errors import ConfigurationError, PacsAwayError, PacsError, PacsStatusError, StorageError
 from dicom_assets.study import IncomingFile, Piece, Retrieval
 from dicom_assets_tests.adapters.dicomweb_peers import files_of, staging, web_node
@@ -484,3 +485,13 @@ def rewritten(content: bytes, syntax: str) -> bytes:
     written = BytesIO()
     dcmwrite(written, ds, enforce_file_format=True)
     return written.getvalue()
+
+
+def test_nothing_is_taken_in_while_the_disk_is_short_of_room(tmp_path: Path) -> None:
+    arrived = Received()
+    with web_server(lambda _: related(*FILES.values())) as server:
+        pacs = DicomwebStagingPacs(web_node(server.url), DiskFloor(tmp_path, min_free_bytes=1 << 60))
+        with pacs, pytest.raises(StorageError, match="MIN_FREE_DISK_MEGABYTES"):
+            pacs.retrieve(WHOLE, arrived.receive)
+
+    assert arrived == {}

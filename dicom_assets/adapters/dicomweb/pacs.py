@@ -10,6 +10,7 @@ from dicom_assets.adapters.dicomweb.node import DicomwebNode
 from dicom_assets.adapters.dicomweb.query import answers, find_study
 from dicom_assets.adapters.dicomweb.retrieve import retrieve
 from dicom_assets.adapters.dicomweb.store import store
+from dicom_assets.adapters.pacs.inbox import DiskFloor
 from dicom_assets.study import Commitment, OutgoingInstance, Receive, Retrieval, StoreOutcome, StudyListing
 
 
@@ -65,7 +66,16 @@ class DicomwebPacs:
 
 
 class DicomwebStagingPacs(DicomwebPacs):
-    """Hands instances over by WADO-RS."""
+    """Hands instances over by WADO-RS; `disk` is how much of ours must stay free."""
+
+    def __init__(self, node: DicomwebNode, disk: DiskFloor | None = None) -> None:
+        """Connect to nothing yet.
+
+        Raises:
+            ConfigurationError: a file is missing or not what its setting says.
+        """
+        super().__init__(node)
+        self._disk = disk
 
     def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
         """Ask once; hand every instance that arrives to `receive`.
@@ -75,7 +85,7 @@ class DicomwebStagingPacs(DicomwebPacs):
             PacsError: the PACS answered with a failure.
             StorageError: an instance that arrived could not be written.
         """
-        retrieve(self._client, retrieval, receive)
+        retrieve(self._client, retrieval, receive if self._disk is None else self._disk.before(receive))
 
 
 class DicomwebResearchPacs(DicomwebPacs):

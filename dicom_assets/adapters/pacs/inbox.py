@@ -44,6 +44,15 @@ class DiskFloor:
                 "nothing more was taken in. Free some space, then run again."
             )
 
+    def before(self, receive: Receive) -> Receive:
+        """The same, for as long as there is enough."""
+
+        def receive_if_there_is_room(sop_instance_uid: str) -> IncomingFile:
+            self.require()
+            return receive(sop_instance_uid)
+
+        return receive_if_there_is_room
+
 
 class Inbox:
     """Takes the instances of one study, on any number of threads."""
