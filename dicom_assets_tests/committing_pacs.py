@@ -51,6 +51,11 @@ class CommittingPacs:
             thread.start()
         return self.status, None
 
+    def join(self) -> None:
+        """Return when all reports are made."""
+        for thread in self.threads:
+            thread.join(WAIT_SECONDS)
+
     def _report(self, request: Request) -> None:
         try:
             self.report(request)
@@ -80,8 +85,8 @@ class Request:
         """Report on the association of the request."""
         self._tell(self._assoc, outcome)
 
-    def report_to(self, port: int, outcome: Dataset, *, ae_title: str = "DICOM_ASSETS", **options: object) -> None:
-        """Report on an association of our own."""
+    def report_to(self, port: int, outcome: Dataset, *, ae_title: str = "DICOM_ASSETS", **options: object) -> bool:
+        """Report on an association of our own; returns whether it could be released."""
         assoc = AE(self._pacs.ae_title).associate(
             "127.0.0.1",
             port,
@@ -93,6 +98,7 @@ class Request:
         assert assoc.is_established, "the report was not let in"
         self._tell(assoc, outcome)
         assoc.release()
+        return bool(assoc.is_released)
 
     def wait_for_release(self) -> None:
         """Return when the association of the request is over."""
@@ -120,8 +126,7 @@ def committing_pacs(ae_title: str = "RESEARCH", context: ssl.SSLContext | None =
     ae.add_supported_context(StorageCommitmentPushModel)
     with served(ae, [(evt.EVT_N_ACTION, pacs.on_action)], context) as pacs.port:
         yield pacs
-        for thread in pacs.threads:
-            thread.join(WAIT_SECONDS)
+        pacs.join()
     assert pacs.problems == []
 
 

@@ -14,6 +14,7 @@ from pynetdicom import build_context, build_role
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.c_get import STUDY_ROOT_GET, CGetPacs
 from dicom_assets.adapters.pacs.inbox import Inbox
+from dicom_assets.adapters.pacs.local_port import LocalPort
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.negotiation import Agreement, Context, numbered, request_pdu
 from dicom_assets.adapters.pacs.plane.wire import Limits, Wire
@@ -116,8 +117,10 @@ class ServedScp:
     """A Storage SCP that waits for a study."""
 
     def __init__(self) -> None:
-        port = free_port()
-        self._scp = StorageScp(LocalNode("DICOM_ASSETS", "127.0.0.1", port), "STAGING", limits=LIMITS)
+        local = LocalNode("DICOM_ASSETS", "127.0.0.1", free_port())
+        self._scp = StorageScp(local, "STAGING", limits=LIMITS)
+        self._port = LocalPort(local)
+        self._port._services = [self._scp]
         self._served = Served()
 
     def serve(self, stream: bytes, *, is_associated: bool) -> Served:
@@ -127,7 +130,7 @@ class ServedScp:
         self._scp._inboxes = {STUDY_UID: [inbox]}
         self._scp._by_message_id = {MESSAGE_ID: inbox}
         with connection_with((REQUEST if is_associated else b"") + stream) as connection:
-            self._scp._serve(connection, "127.0.0.1", is_crowded=False)
+            self._port._serve(connection, "127.0.0.1", is_crowded=False)
         assert inbox.error is None
         return served
 

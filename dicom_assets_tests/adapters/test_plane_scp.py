@@ -131,10 +131,7 @@ def soon(is_so: Callable[[], bool]) -> bool:
 
 class TestBesidePynetdicom:
     @pytest.mark.parametrize("syntax", STORED)
-    def test_file_is_what_pynetdicom_would_have_received(
-        self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str
-    ) -> None:
-        monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)  # the file as it is
+    def test_file_is_what_pynetdicom_would_have_received(self, site: Site, tmp_path: Path, syntax: str) -> None:
         path = tmp_path / "instance.dcm"
         path.write_bytes(as_file("1.2.3", data_set(syntax=syntax, size=70_001), syntax))
         seen: list[bytes] = []

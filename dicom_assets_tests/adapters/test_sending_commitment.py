@@ -71,7 +71,10 @@ def report_here(request: Request) -> None:
 
 
 def report_elsewhere(port: int) -> Callable[[Request], None]:
-    return lambda request: request.report_to(port, request.outcome())
+    def report(request: Request) -> None:
+        request.report_to(port, request.outcome())
+
+    return report
 
 
 def report_later(port: int) -> Callable[[Request], None]:
@@ -94,10 +97,13 @@ class TestReports:
     def test_report_on_another_association_counts_while_ours_is_open(
         self, local: LocalNode, pacs: CommittingPacs
     ) -> None:
-        pacs.report = report_elsewhere(local.port)
+        released: list[bool] = []
+        pacs.report = lambda request: released.append(request.report_to(local.port, request.outcome()))
 
         assert asking(local, pacs.port).of(instances()) == Commitment(uids(instances()))
+        pacs.join()
         assert pacs.answers == [0x0000]
+        assert released == [True]
 
     def test_report_counts_that_comes_after_the_association_was_released(
         self, local: LocalNode, pacs: CommittingPacs
@@ -307,7 +313,11 @@ def test_reports_come_over_tls_both_ways(certificates: Certificates) -> None:
     showing = (certificates.presenting(client), "127.0.0.1")
 
     with committing_pacs(context=server_context(ours)) as pacs:
-        pacs.report = lambda request: request.report_to(local.port, request.outcome(), tls_args=showing)
+
+        def report(request: Request) -> None:
+            request.report_to(local.port, request.outcome(), tls_args=showing)
+
+        pacs.report = report
         commitment = asking(local, pacs.port, tls=theirs).of(instances())
 
     assert commitment == Commitment(uids(instances()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -19,6 +21,8 @@ from dicom_assets.adapters.pacs.plane.negotiation import Request
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.errors import ConfigurationError, PacsAwayError
 
+RELEASE_SECONDS = 1.0
+_TICK_SECONDS = 0.01
 LIMITS = Limits(acse_seconds=10.0, idle_seconds=60.0, max_bytes=1 << 30)
 
 
@@ -34,6 +38,8 @@ class CommitmentScp:
     def __init__(self, local: LocalNode) -> None:
         self.desk = CommitmentDesk()
         self._local = local
+        self._mutex = threading.Lock()
+        self._reported: list[Association] = []
 
     @contextmanager
     def waiting_for(self, transaction_uid: str) -> Iterator[Report]:
@@ -48,7 +54,18 @@ class CommitmentScp:
                 stack.enter_context(local_port(self._local).serving(self))
             except OSError as error:
                 raise _can_not_listen(self._local, error) from None
+            stack.callback(self._let_release)
             yield stack.enter_context(self.desk.waiting_for(transaction_uid))
+
+    def _let_release(self) -> None:
+        """Give who has reported a moment to release the association, before the port is closed."""
+        until = time.monotonic() + RELEASE_SECONDS
+        while time.monotonic() < until:
+            with self._mutex:
+                self._reported = [association for association in self._reported if not association.is_over]
+                if not self._reported:
+                    return
+            time.sleep(_TICK_SECONDS)
 
     def supported(self) -> Sequence[PresentationContext]:
         """The PACS opens the association and is the SCP on it, though not every one negotiates that."""
@@ -66,6 +83,9 @@ class CommitmentScp:
 
     def answer(self, association: Association, command: Command) -> None:
         """Hand a report to who waits for it."""
+        with self._mutex:
+            if association not in self._reported:
+                self._reported.append(association)
         answer(association, command, self.desk)
 
 
