@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -35,11 +36,27 @@ APPROVED_AT = datetime(2026, 1, 1)  # naive, as Django writes it
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
+PORTS_OF_A_PROCESS = 1500
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+_ports = itertools.cycle(range(11_000 + _worker * PORTS_OF_A_PROCESS, 11_000 + (_worker + 1) * PORTS_OF_A_PROCESS))
+for _ in range(os.getpid() % PORTS_OF_A_PROCESS):
+    next(_ports)
+
+
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on.
+
+    Below those that systems hand out by themselves, and none that another process of the same tests may choose: what
+    is free now is still free when a server gets to it.
+    """
+    for port in itertools.islice(_ports, PORTS_OF_A_PROCESS):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no port is free")
 
 
 @dataclass

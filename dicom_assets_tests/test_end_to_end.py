@@ -85,21 +85,27 @@ class Journey:
         }
 
 
-@pytest.fixture(scope="module", params=["c-get", "c-move"])
+@pytest.fixture(scope="module", params=["c-get", "c-move", "dicomweb"])
 def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """The corpus through the whole job, by `dagster job execute`."""
     folder = tmp_path_factory.mktemp("journey")
     deployment = deploy(folder / "site", [], REGISTRATION_HOOK="none", STAGING_PACS_PROTOCOL=request.param)
     local = ("127.0.0.1", int(deployment.environment["LOCAL_PORT"]))
     with (
-        running_orthanc("STAGING", folder / "staging", {"DICOM_ASSETS": local}) as staging,
-        running_orthanc("RESEARCH", folder / "research", {}) as research,
+        running_orthanc("STAGING", folder / "staging", {"DICOM_ASSETS": local}, dicomweb=True) as staging,
+        running_orthanc("RESEARCH", folder / "research", {"DICOM_ASSETS": local}, dicomweb=True) as research,
     ):
         _load(staging)
         originals = dict(staging.instances())
         studies = staging.studies()
         deployment.approve(studies)
         deployment.set(STAGING_PACS_PORT=staging.dicom_port, RESEARCH_PACS_PORT=research.dicom_port)
+        if request.param == "dicomweb":
+            deployment.set(
+                STAGING_PACS_DICOMWEB_URL=staging.dicomweb_url,
+                RESEARCH_PACS_DICOMWEB_URL=research.dicomweb_url,
+                RESEARCH_PACS_PROTOCOL="dicomweb",
+            )
         if request.param == "c-move":
             sent = deployment.run([sys.executable, "-c", CLI, "canary", "send", "--yes"])
             deployment.set(STAGING_PACS_CANARY_UID=sent.stdout.strip().rpartition("=")[2])
@@ -163,6 +169,17 @@ def test_every_study_is_published_or_says_why_not(journey: Journey) -> None:
         assert "Unexpected" not in reason, reason
         assert key in overview
     assert len(published) > 0.6 * len(journey.staging_studies), failed
+
+
+def test_research_pacs_commits_itself_where_it_can_be_asked(journey: Journey) -> None:
+    said = {
+        event["storage_commitment"]
+        for event in journey.deployment.events()
+        if event["event"] == "stage_finished" and event["stage"] == "published"
+    }
+
+    over_dicomweb = journey.deployment.environment["RESEARCH_PACS_PROTOCOL"] == "dicomweb"
+    assert said == {"not offered" if over_dicomweb else "committed"}
 
 
 def test_counts_per_study_and_series_agree(journey: Journey) -> None:
