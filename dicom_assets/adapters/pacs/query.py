@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context
-from pynetdicom.association import Association
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
+from pynetdicom.dsutils import decode
 
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, status_of
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.requests import PENDING, SUCCESS, encoded, next_message_id
 from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import InstanceRef, StudyListing
 
-_PENDING = (0xFF00, 0xFF01)
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+LONGEST_IDENTIFIER = 1 << 20
+"""Bytes; the answers that we ask for have some hundred."""
+
 _OUT_OF_RESOURCES = 0xA700
 # What PACSs answer that do not support a query level (PS3.4 Table C.4-1).
 _UNABLE_TO_PROCESS = range(0xC000, 0xD000)
@@ -58,8 +66,7 @@ def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing
         PacsAwayError: no association for now, or it was lost on the way.
         PacsError: the PACS ended a query with a failure, or tells neither instances nor counts.
     """
-    context = build_context(StudyRootQueryRetrieveInformationModelFind)
-    with associate(local, pacs, [context]) as assoc:
+    with opened(local, pacs, [build_context(STUDY_ROOT_FIND, ImplicitVRLittleEndian)]) as assoc:
         series = list(_find(assoc, pacs, _series_query(study_uid)))
         instances = _instances_of(assoc, pacs, study_uid, series)
         if instances is not None:
@@ -144,15 +151,34 @@ def _instance_query(study_uid: str, series_uid: str) -> Dataset:
     return query
 
 
-def _find(assoc: Association, pacs: PacsNode, query: Dataset) -> Iterator[Dataset]:
-    for response, identifier in assoc.send_c_find(query, StudyRootQueryRetrieveInformationModelFind):
-        status = status_of(response)
-        if status in _PENDING and identifier is not None:
-            yield identifier
-        elif status is None:
-            raise PacsAwayError(f"{pacs.name} broke off a C-FIND: check that it is up, then run again.")
-        elif status == _OUT_OF_RESOURCES:
+def _find(association: Association, pacs: PacsNode, query: Dataset) -> Iterator[Dataset]:
+    [context_id] = association.contexts
+    association.send(context_id, commands.c_find_rq(next_message_id(), STUDY_ROOT_FIND), encoded(query))
+    while (command := association.receive()) is not None:
+        if command.field != commands.C_FIND_RSP:
+            continue
+        status = command.status
+        if status in PENDING:
+            if command.has_data_set:
+                yield _identifier(association, pacs)
+            continue
+        if status == _OUT_OF_RESOURCES:
             raise PacsAwayError(f"{pacs.name} is out of resources for a C-FIND: run again later.")
-        elif status != 0x0000:
-            message = f"{pacs.name} ended a C-FIND with status 0x{status:04X}: see its own log."
-            raise PacsStatusError(message, status=status, blames_study=False)
+        if status != SUCCESS:
+            said = "without a status" if status is None else f"with status 0x{status:04X}"
+            message = f"{pacs.name} ended a C-FIND {said}: see its own log."
+            raise PacsStatusError(message, status=status or 0, blames_study=False)
+        return
+    raise PacsAwayError(f"{pacs.name} broke off a C-FIND: check that it is up, then run again.")
+
+
+def _identifier(association: Association, pacs: PacsNode) -> Dataset:
+    content = bytearray()
+    for piece in association.pieces():
+        if len(content) <= LONGEST_IDENTIFIER:
+            content += piece
+    try:
+        return decode(BytesIO(content), is_implicit_vr=True, is_little_endian=True)
+    except Exception:  # noqa: BLE001  an edge: whatever its bytes do to pydicom, they are no answer
+        message = f"{pacs.name} answered a C-FIND with what can't be read: see its own log."
+        raise PacsStatusError(message, blames_study=False) from None

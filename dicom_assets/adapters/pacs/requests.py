@@ -37,11 +37,16 @@ def identifier_of(what: Retrieval) -> Dataset:
 
 
 def encoded_identifier_of(what: Retrieval) -> bytes:
-    """The same in implicit VR little endian, which every PACS understands."""
-    encoded = encode(identifier_of(what), is_implicit_vr=True, is_little_endian=True)
-    if encoded is None:
+    """The same, encoded."""
+    return encoded(identifier_of(what))
+
+
+def encoded(identifier: Dataset) -> bytes:
+    """An identifier in implicit VR little endian, which every PACS understands."""
+    content = encode(identifier, is_implicit_vr=True, is_little_endian=True)
+    if content is None:
         raise TypeError("an identifier that can't be encoded")
-    return encoded
+    return content
 
 
 def next_message_id() -> int:

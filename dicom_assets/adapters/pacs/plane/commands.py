@@ -9,6 +9,7 @@ from dicom_assets.study import Piece
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
+C_FIND_RQ, C_FIND_RSP = 0x0020, 0x8020
 C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
@@ -183,6 +184,19 @@ def c_store_rsp(request: Command, status: int) -> bytes:
             _DATA_SET_TYPE: _NO_DATA_SET,
             _STATUS: status,
             _SOP_INSTANCE_UID: request.sop_instance_uid,
+        }
+    )
+
+
+def c_find_rq(message_id: int, sop_class_uid: str) -> bytes:
+    """Ask what there is; the identifier follows (PS3.7 9.3.2.1)."""
+    return _encode(
+        {
+            _SOP_CLASS_UID: sop_class_uid,
+            _COMMAND_FIELD: C_FIND_RQ,
+            _MESSAGE_ID: message_id,
+            _PRIORITY: _MEDIUM_PRIORITY,
+            _DATA_SET_TYPE: _DATA_SET,
         }
     )
 
