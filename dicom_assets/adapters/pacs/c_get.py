@@ -9,8 +9,9 @@ from typing import ClassVar
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role
 
-from dicom_assets.adapters.pacs.inbox import SUCCESS, DiskFloor, Inbox
+from dicom_assets.adapters.pacs.inbox import DiskFloor, Inbox
 from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.answers import answer_other, why_not_storable
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
@@ -23,8 +24,6 @@ from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval
 
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
-NO_SUCH_SOP_INSTANCE = 0x0117
-CANNOT_UNDERSTAND = 0xC000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +80,13 @@ def _answer(association: Association, command: Command, inbox: Inbox) -> None:
     if command.field == commands.C_STORE_RQ:
         status = _store(association, command, inbox)
         association.send(command.context_id, commands.c_store_rsp(command, status))
-    elif command.field == commands.C_ECHO_RQ:
-        association.send(command.context_id, commands.response(command, SUCCESS))
-    elif not command.field & commands.RESPONSE and command.field != commands.C_CANCEL_RQ:
-        association.send(command.context_id, commands.response(command, commands.UNRECOGNIZED_OPERATION))
+    else:
+        answer_other(association, command)
 
 
 def _store(association: Association, command: Command, inbox: Inbox) -> int:
-    if not command.has_data_set:
-        return CANNOT_UNDERSTAND
-    if not command.names_an_instance:
-        return NO_SUCH_SOP_INSTANCE
+    if (refusal := why_not_storable(command)) is not None:
+        return refusal
     syntax = association.contexts[command.context_id].transfer_syntax_uid
     meta = file_meta(command.sop_class_uid, command.sop_instance_uid, syntax)
     return inbox.take(command.sop_instance_uid, itertools.chain((meta,), association.pieces()))

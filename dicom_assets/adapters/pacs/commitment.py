@@ -15,18 +15,18 @@ from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.commitment_desk import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
-    SUCCESS,
     SYNTAXES,
     CommitmentDesk,
     Report,
     answer,
-    encoded,
 )
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
+from dicom_assets.adapters.pacs.plane.answers import SUCCESS
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import N_ACTION_RSP, n_action_rq
 from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, PeerAbortedError
 from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.requests import encoded
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
 from dicom_assets.study import Commitment, OutgoingInstance
 

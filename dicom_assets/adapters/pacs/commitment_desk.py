@@ -10,13 +10,14 @@ from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.dsutils import decode, encode
+from pynetdicom.dsutils import decode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
 )
 
 from dicom_assets.adapters.pacs.plane import commands
+from dicom_assets.adapters.pacs.plane.answers import SUCCESS, answer_other
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.study import Commitment
 
@@ -26,7 +27,6 @@ SYNTAXES: list[str | UID] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 LONGEST_REPORT = 1 << 26
 """Bytes of Event Information; that of 5000 references has less than one megabyte."""
 
-SUCCESS = 0x0000
 INVALID_ARGUMENT_VALUE = 0x0115
 _UNSPECIFIED_FAILURE = 0x0110
 _RESOURCE_LIMITATION = 0x0213
@@ -107,11 +107,8 @@ def answer(association: Association, command: commands.Command, desk: Commitment
     Raises:
         AssociationLostError: the association ended.
     """
-    if command.field & commands.RESPONSE or command.field == commands.C_CANCEL_RQ:
-        return
     if command.field != commands.N_EVENT_REPORT_RQ:
-        status = SUCCESS if command.field == commands.C_ECHO_RQ else commands.UNRECOGNIZED_OPERATION
-        association.send(command.context_id, commands.response(command, status))
+        answer_other(association, command)
         return
     syntax = association.contexts[command.context_id].transfer_syntax_uid
     information = bytearray()
@@ -121,11 +118,3 @@ def answer(association: Association, command: commands.Command, desk: Commitment
     too_long = len(information) > LONGEST_REPORT
     status = _RESOURCE_LIMITATION if too_long else desk.take(bytes(information), syntax)
     association.send(command.context_id, commands.n_event_report_rsp(command, status))
-
-
-def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:
-    """A data set of ours in one of `SYNTAXES`."""
-    found = encode(ds, transfer_syntax_uid == ImplicitVRLittleEndian, True)
-    if found is None:
-        raise TypeError("a data set of ours can't be encoded")
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
 from dicom_assets.adapters.pacs.association import PacsNode
@@ -41,11 +42,11 @@ def encoded_identifier_of(what: Retrieval) -> bytes:
     return encoded(identifier_of(what))
 
 
-def encoded(identifier: Dataset) -> bytes:
-    """An identifier in implicit VR little endian, which every PACS understands."""
-    content = encode(identifier, is_implicit_vr=True, is_little_endian=True)
+def encoded(ds: Dataset, transfer_syntax_uid: str = ImplicitVRLittleEndian) -> bytes:
+    """A data set of ours in one of the little endian syntaxes; the implicit one is understood by every PACS."""
+    content = encode(ds, transfer_syntax_uid == ImplicitVRLittleEndian, True)
     if content is None:
-        raise TypeError("an identifier that can't be encoded")
+        raise TypeError("a data set of ours can't be encoded")
     return content
 
 

@@ -17,6 +17,7 @@ from dicom_assets.adapters.pacs.inbox import NOT_AUTHORIZED, OUT_OF_RESOURCES, S
 from dicom_assets.adapters.pacs.local_port import VERIFICATION, local_port
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.acceptor import CALLING_AE_TITLE_UNKNOWN, Rejection
+from dicom_assets.adapters.pacs.plane.answers import answer_other, why_not_storable
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
@@ -30,8 +31,6 @@ from dicom_assets.study import Piece, Receive
 
 __all__ = ["NOT_AUTHORIZED", "OUT_OF_RESOURCES", "SUCCESS", "DiskFloor", "Inbox", "Sender", "StorageScp"]
 
-NO_SUCH_SOP_INSTANCE = 0x0117
-CANNOT_UNDERSTAND = 0xC000
 
 MAX_ASSOCIATIONS = 16
 MAX_BYTES_PER_ASSOCIATION = 2**40
@@ -140,16 +139,12 @@ class StorageScp:
         if command.field == commands.C_STORE_RQ:
             status = self._store(association, command)
             association.send(command.context_id, commands.c_store_rsp(command, status))
-        elif command.field == commands.C_ECHO_RQ:
-            association.send(command.context_id, commands.response(command, SUCCESS))
-        elif not command.field & commands.RESPONSE and command.field != commands.C_CANCEL_RQ:
-            association.send(command.context_id, commands.response(command, commands.UNRECOGNIZED_OPERATION))
+        else:
+            answer_other(association, command)
 
     def _store(self, association: Association, command: Command) -> int:
-        if not command.has_data_set:
-            return CANNOT_UNDERSTAND
-        if not command.names_an_instance:
-            return NO_SUCH_SOP_INSTANCE
+        if (refusal := why_not_storable(command)) is not None:
+            return refusal
         syntax = association.contexts[command.context_id].transfer_syntax_uid
         study_uid, pieces = _peek(association.pieces(), syntax)
         inbox = self._inbox_for(study_uid, command.originator_message_id)
