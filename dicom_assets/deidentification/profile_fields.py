@@ -9,6 +9,8 @@ import yaml
 
 from dicom_assets.errors import ProfileError
 
+ANY_TEXT = re.compile(r"(?s).*\S.*")
+RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,8})")
 
 

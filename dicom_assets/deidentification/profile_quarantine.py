@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from dicom_assets.deidentification.conditions import ConditionError, parse_condition
-from dicom_assets.deidentification.profile_fields import Fields
+from dicom_assets.deidentification.profile_fields import ANY_TEXT, RULE_NAME, Fields
 from dicom_assets.deidentification.quarantine import QuarantineRule, QuarantineRules
 from dicom_assets.deidentification.sop_classes import sop_class_of
-
-_RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_ANY_TEXT = re.compile(r"(?s).*\S.*")
 
 
 def parse_quarantine(fields: Fields) -> QuarantineRules:
@@ -50,7 +45,7 @@ def _sop_classes(fields: Fields, name: str) -> tuple[str, ...]:
 
 
 def _rule(fields: Fields) -> QuarantineRule:
-    name = fields.text("name", _RULE_NAME, "1 to 64 letters, digits, dots, dashes or underscores")
+    name = fields.text("name", RULE_NAME, "1 to 64 letters, digits, dots, dashes or underscores")
     rule = QuarantineRule(name, condition_of(fields))
     fields.refuse_others()
     return rule
@@ -62,7 +57,7 @@ def condition_of(fields: Fields) -> str:
     Raises:
         ProfileError: names file, line and field.
     """
-    when = fields.text("when", _ANY_TEXT, "a condition").strip()
+    when = fields.text("when", ANY_TEXT, "a condition").strip()
     try:
         parse_condition(when)
     except ConditionError as error:

@@ -12,11 +12,10 @@ import yaml
 
 from dicom_assets.deidentification.descriptors import CODE_MEANING, WhiteList, normalized
 from dicom_assets.deidentification.dictionary import known_vr, tag_named, tag_text
-from dicom_assets.deidentification.profile_fields import Fields
+from dicom_assets.deidentification.profile_fields import ANY_TEXT, Fields
 from dicom_assets.deidentification.rule import TEXT_VRS
 from dicom_assets.deidentification.table import confidentiality_table
 
-_ANY_TEXT = re.compile(r"(?s).*\S.*")
 _NO_DESCRIPTOR = "qqq zweistein^albertine 4711 xyzzy"
 """What a pattern that matches it would let through is anything."""
 
@@ -57,7 +56,7 @@ def parse_white_lists(fields: Fields, folder: Path | None) -> Iterator[WhiteList
 
 
 def _inline(fields: Fields) -> WhiteList:
-    tag = _text_tag(fields, "attribute", fields.text("attribute", _ANY_TEXT, "a keyword or gggg,eeee"), "")
+    tag = _text_tag(fields, "attribute", fields.text("attribute", ANY_TEXT, "a keyword or gggg,eeee"), "")
     values = _normalized_values(text for text, _ in fields.texts("values"))
     patterns = tuple(_pattern(fields, text, node) for text, node in fields.texts("patterns"))
     if not values and not patterns:
@@ -80,7 +79,7 @@ def _pattern(fields: Fields, text: str, node: yaml.Node) -> str:
 
 
 def _from_file(fields: Fields, folder: Path | None) -> Iterator[WhiteList]:
-    name = fields.text("file", _ANY_TEXT, "the path of a JSON file")
+    name = fields.text("file", ANY_TEXT, "the path of a JSON file")
     if folder is None:
         raise fields.error("file", f"names {name}, but the profile itself is not a file")
     try:

@@ -17,12 +17,10 @@ from dicom_assets.deidentification.pixel_cleaning.rules import (
     Rectangle,
     UltrasoundRegions,
 )
-from dicom_assets.deidentification.profile_fields import Fields
+from dicom_assets.deidentification.profile_fields import RULE_NAME, Fields
 from dicom_assets.deidentification.profile_quarantine import condition_of
 from dicom_assets.deidentification.sop_classes import sop_class_of
 
-_RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_ANY_TEXT = re.compile(r"(?s).*\S.*")
 _MARGIN = re.compile(r"\d{1,3}")
 
 
@@ -53,7 +51,7 @@ def pixel_rules(fields: Fields) -> PixelRules:
 
 
 def _rule(fields: Fields) -> PixelRule:
-    name = fields.text("name", _RULE_NAME, "1 to 64 letters, digits, dots, dashes or underscores")
+    name = fields.text("name", RULE_NAME, "1 to 64 letters, digits, dots, dashes or underscores")
     when = condition_of(fields)
     rule = PixelRule(
         name,
