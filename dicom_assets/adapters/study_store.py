@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from dicom_assets.adapters.durable_file import DurableFile, make_private, storage_errors, sync_folder, write_durably
 from dicom_assets.errors import ChangedContentError, StudyBusyError
-from dicom_assets.study import FileReceipt, Stage, StudyKey
+from dicom_assets.study import FileReceipt, Stage, Stamp, StudyKey
 
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
@@ -29,7 +32,7 @@ RESUME = ".resume"
 PURGED = "purged.json"
 """Marks a stage whose images were removed on purpose: it is there to be read about, and counts as not done."""
 
-MANIFESTS_IN_MEMORY = 16
+STAGES_IN_MEMORY = 32
 """Those of the studies in flight."""
 
 
@@ -48,7 +51,30 @@ class _Manifest:
         return self._digest
 
 
-@lru_cache(maxsize=MANIFESTS_IN_MEMORY)
+class _Stamps:
+    """How the files of the stages looked that this process finished last."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._of_stages: OrderedDict[Path, Mapping[str, Stamp]] = OrderedDict()
+
+    def keep(self, stage: Path, stamps: Mapping[str, Stamp]) -> None:
+        """Remember a stage's, and forget the oldest ones."""
+        with self._mutex:
+            self._of_stages.pop(stage, None)
+            self._of_stages[stage] = stamps
+            while len(self._of_stages) > STAGES_IN_MEMORY:
+                self._of_stages.popitem(last=False)
+
+    def of(self, stage: Path, name: str) -> Stamp | None:
+        """That of a file, None where it is not known."""
+        return self._of_stages.get(stage, {}).get(name)
+
+
+_stamps = _Stamps()
+
+
+@lru_cache(maxsize=STAGES_IN_MEMORY)
 def _manifest(path: Path, stamp: tuple[int, int, int]) -> _Manifest:  # noqa: ARG001  the stamp tells a new one
     return _Manifest(json.loads(path.read_bytes()))
 
@@ -81,6 +107,10 @@ class FinishedStage:
     def path_of(self, name: str) -> Path:
         """Where an instance file lies."""
         return self.path / INSTANCES / name
+
+    def stamp_of(self, name: str) -> Stamp | None:
+        """How an instance file looked when this process finished the stage; None where another did, or long ago."""
+        return _stamps.of(self.path, name)
 
     def _read(self) -> _Manifest:
         path = self.path / MANIFEST
@@ -119,7 +149,9 @@ class DraftStage:
         with storage_errors(f"drop an instance of stage {self.target.name}"):
             (self.path / INSTANCES / name).unlink(missing_ok=True)
 
-    def commit(self, manifest: Mapping[str, Any]) -> FinishedStage:
+    def commit(
+        self, manifest: Mapping[str, Any], written: Mapping[str, FileReceipt] = MappingProxyType({})
+    ) -> FinishedStage:
         """Put the manifest in, then let the draft take the stage's place."""
         with storage_errors(f"finish stage {self.target.name}"):
             content = json.dumps(manifest, indent=1, sort_keys=True).encode()
@@ -134,6 +166,7 @@ class DraftStage:
             sync_folder(self.target.parent)
             (self.target / RESUME).unlink(missing_ok=True)
             shutil.rmtree(aside, ignore_errors=True)
+        _stamps.keep(self.target, {name: receipt.stamp for name, receipt in written.items() if receipt.stamp})
         return FinishedStage(self.target)
 
 

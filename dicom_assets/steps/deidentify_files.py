@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 
 from dicom_assets.errors import StudyError
-from dicom_assets.steps.deidentify_batch import Batch, InstanceOutcome, deidentify_batch
+from dicom_assets.steps.deidentify_batch import Batch, Expected, InstanceOutcome, deidentify_batch
 from dicom_assets.steps.ports import IdentityDb, Progress
 from dicom_assets.study import PatientIdentity, StudyKey, Subject
 
@@ -103,7 +103,7 @@ def _attempt(batch: Batch, executor: Executor, progress: Progress) -> Iterator[I
             future.cancel()
 
 
-def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+def _parts(files: Mapping[str, Expected]) -> Iterator[Mapping[str, Expected]]:
     remaining = iter(files.items())
     size = max(SMALLEST_BATCH, -(-len(files) // MOST_BATCHES))
     while part := dict(islice(remaining, size)):

@@ -13,6 +13,7 @@ from dicom_assets.deidentification.options import Option
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
+    Expected,
     InstanceOutcome,
 )
 from dicom_assets.steps.deidentify_files import deidentify_files
@@ -78,7 +79,7 @@ def deidentify_study(
     watch = Stopwatch()
     draft = store.draft(study_key, Stage.DEIDENTIFIED)
     batch = Batch(
-        files=facts.files,
+        files={name: Expected(sha256, pulled.stamp_of(name)) for name, sha256 in facts.files.items()},
         pulled=pulled,
         draft=draft,
         settings=settings,
@@ -96,6 +97,7 @@ def deidentify_study(
         inputs=inputs,
         facts=_facts(outcomes, settings.profile, watch),
         content=_content(outcomes),
+        written={outcome.source: outcome.receipt for outcome in outcomes if outcome.receipt is not None},
     )
     return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
 

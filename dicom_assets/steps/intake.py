@@ -11,7 +11,7 @@ from contextlib import closing
 from dicom_assets.deidentification import InstanceIdentity, UnreadableInstanceError, read_identity
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.ports import FileInWriting, StageDraft
-from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing
+from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing, stamp_of
 
 
 class Intake:
@@ -51,8 +51,9 @@ class Intake:
 
     def _receipt_of(self, name: str) -> FileReceipt:
         with closing(self._draft.open(name)) as file:
+            stamp = stamp_of(file)
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has `readinto`
-            return FileReceipt(digest, file.tell())
+            return FileReceipt(digest, file.tell(), stamp)
 
     def _take(self, uid: str, name: str, receipt: FileReceipt, identity: InstanceIdentity | None) -> None:
         with self._mutex:

@@ -21,6 +21,7 @@ from dicom_assets.study import (
     ReviewConflict,
     ReviewedStudy,
     Stage,
+    Stamp,
     StoreOutcome,
     StudyKey,
     StudyListing,
@@ -246,8 +247,8 @@ class StageDraft(Protocol):
     def discard(self, name: str) -> None:
         """Drop one instance file of the draft."""
 
-    def commit(self, manifest: Mapping[str, Any]) -> StageFolder:
-        """Make the stage visible in one rename, in place of what was there before."""
+    def commit(self, manifest: Mapping[str, Any], written: Mapping[str, FileReceipt]) -> StageFolder:
+        """Make the stage visible in one rename, in place of what was there before; `written` are its instance files."""
 
 
 class StageFolder(Protocol):
@@ -264,6 +265,9 @@ class StageFolder(Protocol):
 
     def path_of(self, name: str) -> Path:
         """Where an instance file lies, for those who must have a path."""
+
+    def stamp_of(self, name: str) -> Stamp | None:
+        """How an instance file looked when this process finished the stage; None where another process did."""
 
 
 class StudyStore(Protocol):

@@ -125,4 +125,5 @@ def _outgoing(deidentified: StageFolder, instance: Mapping[str, Any]) -> Outgoin
         path=deidentified.path_of(instance["file"]),
         sha256=instance["sha256"],
         size_bytes=instance["bytes"],
+        stamp=deidentified.stamp_of(instance["file"]),
     )

@@ -69,7 +69,8 @@ def pull_study(
         "complete_by": "counts" if listing.instances is None else "instances",
         "instances": [_entry(intake, uid, identity) for uid, identity in identities.items()],
     }
-    folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content)
+    written = {intake.name_of(uid): receipt for uid, receipt in intake.received.items()}
+    folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content, written=written)
     return StageOutcome(study_key, Stage.PULLED, folder, redone=True)
 
 

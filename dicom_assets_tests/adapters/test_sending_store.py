@@ -23,7 +23,7 @@ from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED
 from dicom_assets.errors import ChangedContentError, PacsAwayError, PacsError, StudyError
-from dicom_assets.study import OutgoingInstance, StoreOutcome
+from dicom_assets.study import OutgoingInstance, StoreOutcome, stamp_of
 from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.fault_actions import Action, cut, truncate
@@ -180,8 +180,8 @@ class TestFiles:
         path = tmp_path / "odd.dcm"
         path.write_bytes(content)
         instance = OutgoingInstance("1.2.3", CTImageStorage, ExplicitVRLittleEndian, path, "", 0)
-        status = path.stat()
-        seen = replace(instance, stamp=(status.st_ino, status.st_mtime_ns, status.st_size))
+        with path.open("rb") as file:
+            seen = replace(instance, stamp=stamp_of(file))
 
         with pytest.raises(StudyError, match="no legible file meta information"):
             list(sending(local, pacs.port).store([seen]))
