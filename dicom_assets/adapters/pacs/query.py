@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context
-from pynetdicom.dsutils import decode
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.identifiers import Identifier, read_identifier
 from dicom_assets.adapters.pacs.plane.opened import opened
 from dicom_assets.adapters.pacs.requests import PENDING, SUCCESS, encoded, next_message_id
 from dicom_assets.errors import PacsAwayError, PacsStatusError
@@ -22,6 +21,13 @@ from dicom_assets.study import InstanceRef, StudyListing
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 LONGEST_IDENTIFIER = 1 << 20
 """Bytes; the answers that we ask for have some hundred."""
+
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+SOP_CLASSES_IN_STUDY = 0x00080062
+SERIES_INSTANCE_UID = 0x0020000E
+NUMBER_OF_STUDY_RELATED_INSTANCES = 0x00201208
+NUMBER_OF_SERIES_RELATED_INSTANCES = 0x00201209
 
 _OUT_OF_RESOURCES = 0xA700
 # What PACSs answer that do not support a query level (PS3.4 Table C.4-1).
@@ -72,12 +78,12 @@ def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing
         if instances is not None:
             return StudyListing(instances)
         studies = list(_find(assoc, pacs, _study_query(study_uid)))
-    by_series = {_text(one, "SeriesInstanceUID"): _count(one, "NumberOfSeriesRelatedInstances") for one in series}
-    study = studies[0] if len(studies) == 1 else Dataset()
-    classes = frozenset(str(uid) for uid in _values(study, "SOPClassesInStudy"))
+    by_series = {one.get(SERIES_INSTANCE_UID, ""): _count(one, NUMBER_OF_SERIES_RELATED_INSTANCES) for one in series}
+    study = studies[0] if len(studies) == 1 else {}
+    classes = frozenset(uid.strip(" \0") for uid in study.get(SOP_CLASSES_IN_STUDY, "").split("\\")) - {""}
     if by_series and all(by_series.values()) and "" not in by_series:
         return StudyListing(None, by_series, classes)
-    total = _count(study, "NumberOfStudyRelatedInstances")
+    total = _count(study, NUMBER_OF_STUDY_RELATED_INSTANCES)
     if not total:
         raise PacsStatusError(
             f"{pacs.name} lists the study, but neither its instances nor how many there are: "
@@ -88,18 +94,18 @@ def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing
 
 
 def _instances_of(
-    assoc: Association, pacs: PacsNode, study_uid: str, series: Sequence[Dataset]
+    assoc: Association, pacs: PacsNode, study_uid: str, series: Sequence[Identifier]
 ) -> tuple[InstanceRef, ...] | None:
     """The instances of all series; None where the PACS has none to show for a series, or does not know the level."""
     found: dict[str, InstanceRef] = {}
     for one in series:
-        series_uid = _text(one, "SeriesInstanceUID")
+        series_uid = one.get(SERIES_INSTANCE_UID, "")
         before = len(found)
         try:
             for instance in _find(assoc, pacs, _instance_query(study_uid, series_uid)):
-                uid = _text(instance, "SOPInstanceUID")
+                uid = instance.get(SOP_INSTANCE_UID, "")
                 if uid:
-                    found[uid] = InstanceRef(uid, series_uid, _text(instance, "SOPClassUID"))
+                    found[uid] = InstanceRef(uid, series_uid, instance.get(SOP_CLASS_UID, ""))
         except PacsStatusError as error:
             if error.status in _NOT_SUPPORTED or error.status in _UNABLE_TO_PROCESS:
                 return None
@@ -109,17 +115,8 @@ def _instances_of(
     return tuple(sorted(found.values(), key=lambda ref: ref.sop_instance_uid))
 
 
-def _text(ds: Dataset, keyword: str) -> str:
-    return str(ds.get(keyword) or "").strip()
-
-
-def _values(ds: Dataset, keyword: str) -> Sequence[str]:
-    value = ds.get(keyword) or ()
-    return [value] if isinstance(value, str) else list(value)
-
-
-def _count(ds: Dataset, keyword: str) -> int:
-    text = _text(ds, keyword)
+def _count(identifier: Identifier, tag: int) -> int:
+    text = identifier.get(tag, "")
     return int(text) if text.isdigit() else 0
 
 
@@ -151,7 +148,7 @@ def _instance_query(study_uid: str, series_uid: str) -> Dataset:
     return query
 
 
-def _find(association: Association, pacs: PacsNode, query: Dataset) -> Iterator[Dataset]:
+def _find(association: Association, pacs: PacsNode, query: Dataset) -> Iterator[Identifier]:
     [context_id] = association.contexts
     association.send(context_id, commands.c_find_rq(next_message_id(), STUDY_ROOT_FIND), encoded(query))
     while (command := association.receive()) is not None:
@@ -172,13 +169,13 @@ def _find(association: Association, pacs: PacsNode, query: Dataset) -> Iterator[
     raise PacsAwayError(f"{pacs.name} broke off a C-FIND: check that it is up, then run again.")
 
 
-def _identifier(association: Association, pacs: PacsNode) -> Dataset:
+def _identifier(association: Association, pacs: PacsNode) -> Identifier:
     content = bytearray()
     for piece in association.pieces():
         if len(content) <= LONGEST_IDENTIFIER:
             content += piece
     try:
-        return decode(BytesIO(content), is_implicit_vr=True, is_little_endian=True)
-    except Exception:  # noqa: BLE001  an edge: whatever its bytes do to pydicom, they are no answer
+        return read_identifier(bytes(content))
+    except ValueError:
         message = f"{pacs.name} answered a C-FIND with what can't be read: see its own log."
         raise PacsStatusError(message, blames_study=False) from None
