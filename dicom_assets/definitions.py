@@ -3,6 +3,7 @@
 The defaults are those of the demo, so that `make demo` and `make ui` need no setting at all.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -84,3 +85,7 @@ def _env_var(name: str, kind: type) -> Any:
 
 
 defs = build_definitions(build_resources(_env_var))
+
+# What is imported by now stays to the end. The garbage collector would go through all of it again and again, and when
+# the process ends: that alone takes most of a second.
+gc.freeze()
