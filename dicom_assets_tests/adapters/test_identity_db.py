@@ -251,7 +251,7 @@ def test_another_secret_is_refused_in_words(database_url: str) -> None:
 
 def test_secret_is_not_in_the_database(database_url: str) -> None:
     opened(database_url).close()
-    ((mark,),) = execute(database_url, "SELECT value FROM identity_meta")
+    ((mark,),) = execute(database_url, "SELECT mark FROM identity_secret")
     assert SECRET.decode() not in str(mark)
     assert SECRET.hex() not in str(mark)
 
