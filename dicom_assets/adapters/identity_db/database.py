@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, update
 
 from dicom_assets.adapters.identity_db import queries, schema, tables
 from dicom_assets.adapters.identity_db.dry_run import DryRunIdentityDatabase
+from dicom_assets.adapters.identity_db.issuing import issue_study_keys
 from dicom_assets.adapters.identity_db.ledger import Ledger
 from dicom_assets.adapters.identity_db.queries import (
     IssuedStudy,
-    Mapped,
     PatientEntry,
     PatientRow,
     entry_of,
@@ -29,7 +29,7 @@ from dicom_assets.adapters.identity_db.refusals import (
     unknown_key,
 )
 from dicom_assets.deidentification import EpochRequest
-from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym, derive_study_key
+from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym
 from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
 
@@ -85,18 +85,7 @@ class IdentityDatabase:
         if found := self.find_key(study_uid):
             return found
         with self._ledger.writing() as connection:
-            for attempt in range(ATTEMPTS):
-                key = derive_study_key(self._ledger.secret, study_uid, attempt)
-                row = {
-                    "key": key,
-                    "original_study_uid": study_uid,
-                    "issued_at": self._ledger.clock(),
-                    "secret_generation": self._ledger.standing.generation,
-                }
-                insert_or_ignore(connection, tables.study, [row])
-                if issued := queries.find_key(connection, study_uid):
-                    return issued
-        raise no_free_derivation("study key")
+            return issue_study_keys(connection, self._ledger, [study_uid])[study_uid]
 
     def find_key(self, study_uid: str) -> StudyKey | None:
         """The study's key if one was issued; never issues one."""
@@ -224,25 +213,12 @@ class IdentityDatabase:
         in_force = before | added
         if len(in_force) < len(uids):
             raise replacement_in_use(study_key, len(uids) - len(in_force))
-        self._tell_levels(connection, study_key, in_force, levels)
+        # What another study only referred to is this study's, now that it is seen what it names.
+        newly = {
+            uid: (level, study_key) for uid, level in levels.items() if uid in in_force and not in_force[uid].level
+        }
+        queries.tell_levels(connection, newly)
         return {original: mapped.replacement for original, mapped in in_force.items()}
-
-    def _tell_levels(
-        self,
-        connection: Connection,
-        study_key: StudyKey,
-        in_force: Mapping[str, Mapped],
-        levels: Mapping[str, UidLevel],
-    ) -> None:
-        """What another study only referred to is this study's, now that it is seen what it names."""
-        newly = sorted(uid for uid in levels if uid in in_force and in_force[uid].level is None)
-        if newly:
-            statement = (
-                update(tables.uid)
-                .where(tables.uid.c.original == bindparam("uid"), tables.uid.c.level.is_(None))
-                .values(level=bindparam("names"), study_key=study_key)
-            )
-            connection.execute(statement, [{"uid": uid, "names": levels[uid]} for uid in newly])
 
     def _record_values(
         self, connection: Connection, study_key: StudyKey, values: Mapping[str, Mapping[str, str]]

@@ -7,12 +7,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Table, and_, select
+from sqlalchemy import Column, Connection, Table, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_assets.adapters.identity_db.tables import patient, study, uid
 from dicom_assets.errors import StudyError
-from dicom_assets.study import PatientIdentity, StudyKey, Subject
+from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
 T = TypeVar("T")
 
@@ -84,6 +84,29 @@ def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[Mappin
     if rows:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def insert_returning(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], column: Column[T]
+) -> list[T]:
+    """Insert those rows that break no unique constraint; a column of each that was."""
+    if not rows:
+        return []
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(column)
+    return list(connection.execute(statement, rows).scalars())
+
+
+def tell_levels(connection: Connection, named: Mapping[str, tuple[UidLevel, StudyKey | None]]) -> None:
+    """Say what UIDs name, and in which study, where that is not recorded yet."""
+    if named:
+        statement = (
+            update(uid)
+            .where(uid.c.original == bindparam("named"), uid.c.level.is_(None))
+            .values(level=bindparam("names"), study_key=func.coalesce(bindparam("of"), uid.c.study_key))
+        )
+        rows = [{"named": name, "names": level, "of": of} for name, (level, of) in sorted(named.items())]
+        connection.execute(statement, rows)
 
 
 def find_key(connection: Connection, study_uid: str) -> StudyKey | None:
