@@ -70,6 +70,7 @@ SETTINGS = {
     "UID_ROOT": "2.25",
     "DATA_DIR": ".demo/data",
     "IDENTITY_SECRET_FILE": ".demo/secret",
+    "IDENTITY_KEY_FILE": "",
 }
 """Every environment variable that is read, and its default."""
 

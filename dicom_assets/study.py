@@ -79,6 +79,14 @@ class Stage(StrEnum):
 STAGES: tuple[Stage, ...] = tuple(Stage)
 
 
+class UidLevel(StrEnum):
+    """What a UID is the name of, where that is known."""
+
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+
+
 class QuarantineReason(StrEnum):
     """Why an instance was kept back."""
 

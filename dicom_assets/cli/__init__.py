@@ -14,6 +14,7 @@ from dicom_assets import __version__
 from dicom_assets.cli.canary import canary
 from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.doctor import doctor
+from dicom_assets.cli.identity import identity
 from dicom_assets.cli.latest import latest
 from dicom_assets.cli.purge import purge
 from dicom_assets.cli.rerun_last import rerun_last
@@ -40,6 +41,7 @@ def main() -> None:
 main.add_command(canary)
 main.add_command(deidentify)
 main.add_command(doctor)
+main.add_command(identity)
 main.add_command(latest)
 main.add_command(purge)
 main.add_command(rerun_last)

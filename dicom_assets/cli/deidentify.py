@@ -56,6 +56,12 @@ Examples:
     help="The secret that replacements are derived with; made, mode 0600, when it is not there.",
 )
 @click.option(
+    "--key-file",
+    envvar="IDENTITY_KEY_FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The key of an encrypted identity database.",
+)
+@click.option(
     "--quarantine",
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy what is kept back to this folder, as it came.",
@@ -93,6 +99,7 @@ def deidentify(
     profile_name: str,
     identity_url: str,
     secret_file: Path,
+    key_file: Path | None,
     quarantine: Path | None,
     modalities: str,
     uid_root: str,
@@ -119,18 +126,18 @@ def deidentify(
         if source is None or dest is None:
             raise click.UsageError("Give SOURCE and DEST, or --explain FILE.")
         job = FolderJob(source, dest, quarantine, profile, modalities, uid_root, workers, report, dry_run)
-        with _identity(identity_url, secret_file, dry_run=dry_run) as (identity_db, secret):
+        with _identity(identity_url, secret_file, key_file, dry_run=dry_run) as (identity_db, secret):
             failed = run_folder_job(job, identity_db, secret)
     sys.exit(1 if failed else 0)
 
 
 @contextmanager
 def _identity(
-    url: str, secret_file: Path, *, dry_run: bool
+    url: str, secret_file: Path, key_file: Path | None, *, dry_run: bool
 ) -> Iterator[tuple[IdentityDatabase | DryRunIdentityDatabase, bytes]]:
     """The identity database and the secret; both are made at first use, but not by a dry run."""
     from dicom_assets.adapters.identity_db import IdentityDatabase
-    from dicom_assets.adapters.identity_db.secret import make_secret, new_secret, read_secret
+    from dicom_assets.adapters.identity_db.secret import make_secret, new_secret, read_key, read_secret
 
     if dry_run and not secret_file.exists():
         secret = new_secret()
@@ -140,7 +147,7 @@ def _identity(
             click.echo(f"Made the secret {secret_file}: keep it with the identity database, and safe.", err=True)
         secret = read_secret(secret_file)
     opener = IdentityDatabase.open_for_dry_run if dry_run else IdentityDatabase.open
-    database = opener(url, secret)
+    database = opener(url, secret, key=None if key_file is None else read_key(key_file))
     try:
         yield database, secret
     finally:

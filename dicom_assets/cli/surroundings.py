@@ -61,8 +61,12 @@ def open_identity_db() -> Iterator[DryRunIdentityDatabase]:
     from dicom_assets.adapters.identity_db import IdentityDatabase
     from dicom_assets.defs.resources import IdentityDbResource
 
-    resource = IdentityDbResource(url=setting("IDENTITY_DB_URL"), secret_file=setting("IDENTITY_SECRET_FILE"))
-    database = IdentityDatabase.open_for_dry_run(resource.url, resource.secret())
+    resource = IdentityDbResource(
+        url=setting("IDENTITY_DB_URL"),
+        secret_file=setting("IDENTITY_SECRET_FILE"),
+        key_file=setting("IDENTITY_KEY_FILE"),
+    )
+    database = IdentityDatabase.open_for_dry_run(resource.url, resource.secret(), key=resource.key())
     try:
         yield database
     finally:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
-from dicom_assets.adapters.identity_db.secret import read_secret
+from dicom_assets.adapters.identity_db.secret import read_key, read_secret
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
@@ -319,10 +319,11 @@ class ReviewDbResource(Settings):
 
 
 class IdentityDbResource(Settings):
-    """The identity database and the deployment's secret."""
+    """The identity database, the deployment's secret, and the key of an encrypted database."""
 
     url: str
     secret_file: str
+    key_file: str = ""
 
     def secret(self) -> bytes:
         """The deployment's secret.
@@ -332,11 +333,19 @@ class IdentityDbResource(Settings):
         """
         return read_secret(Path(self.secret_file))
 
+    def key(self) -> bytes | None:
+        """The key that an encrypted identity database is read with; None where none is set.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable or too short.
+        """
+        return read_key(Path(self.key_file)) if self.key_file.strip() else None
+
     @contextmanager
     def open(self, *, dry_run: bool) -> Iterator[IdentityDatabase | DryRunIdentityDatabase]:
         """The database; a dry run reads it and keeps what it adds in memory."""
         opener = IdentityDatabase.open_for_dry_run if dry_run else IdentityDatabase.open
-        database = opener(self.url, self.secret())
+        database = opener(self.url, self.secret(), key=self.key())
         try:
             yield database
         finally:

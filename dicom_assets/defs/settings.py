@@ -32,6 +32,7 @@ _RESOURCES: dict[str, tuple[type[Settings], str]] = {
 _ODD_NAMES = {
     ("transfers", "retry_seconds"): "PACS_RETRY_SECONDS",
     ("identity_db", "secret_file"): "IDENTITY_SECRET_FILE",
+    ("identity_db", "key_file"): "IDENTITY_KEY_FILE",
     ("registration", "research_db_url"): "RESEARCH_DB_URL",
     ("deidentification", "uid_root"): "UID_ROOT",
     ("data_dir", "path"): "DATA_DIR",

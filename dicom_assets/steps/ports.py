@@ -26,6 +26,7 @@ from dicom_assets.study import (
     StudyKey,
     StudyListing,
     Subject,
+    UidLevel,
 )
 
 
@@ -143,11 +144,13 @@ class IdentityDb(Protocol):
         patient: PatientIdentity,
         uids: Mapping[str, str],
         values: Mapping[str, Mapping[str, str]],
+        levels: Mapping[str, UidLevel] | None = None,
     ) -> Mapping[str, str]:
         """Record a study's mappings in one transaction and return the UID mappings in force.
 
         Where a UID was recorded before, the recorded replacement wins and is what comes back.
-        `values` maps an attribute's keyword to its original -> replacement pairs.
+        `values` maps an attribute's keyword to its original -> replacement pairs, `levels` an original UID to what
+        it names in this study.
         """
 
 

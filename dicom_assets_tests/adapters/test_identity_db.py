@@ -230,8 +230,9 @@ def test_derivations_that_all_collide_are_given_up(database_url: str, monkeypatc
 def test_processes_that_open_and_record_at_once_agree(database_url: str) -> None:
     uids = [f"1.2.{number}" for number in range(500)]
     orders = [tuple(Random(seed).sample(uids, len(uids))) for seed in range(4)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, spawn, initializer=meet_at, initargs=(spawn.Barrier(4),)) as pool:
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([open_and_record.__module__])
+    with ProcessPoolExecutor(4, forking, initializer=meet_at, initargs=(forking.Barrier(4),)) as pool:
         jobs = [pool.submit(open_and_record, database_url, n, order) for n, order in enumerate(orders, start=1)]
         keys, pseudonyms, mappings = zip(*(job.result(120) for job in jobs), strict=True)
     assert len(set(keys)) == len(set(pseudonyms)) == 1
@@ -251,7 +252,7 @@ def test_another_secret_is_refused_in_words(database_url: str) -> None:
 
 def test_secret_is_not_in_the_database(database_url: str) -> None:
     opened(database_url).close()
-    ((mark,),) = execute(database_url, "SELECT value FROM identity_meta")
+    ((mark,),) = execute(database_url, "SELECT mark FROM identity_secret")
     assert SECRET.decode() not in str(mark)
     assert SECRET.hex() not in str(mark)
 

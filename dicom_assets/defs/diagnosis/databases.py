@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dicom_assets.adapters.databases import parse_url, sqlite_path
-from dicom_assets.adapters.identity_db.schema import SETTING, open_existing
+from dicom_assets.adapters.identity_db.refusals import SETTING
+from dicom_assets.adapters.identity_db.schema import open_existing
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.surroundings import Resources
 
@@ -25,7 +26,7 @@ def _review(resources: Resources) -> Verdict:
 
 
 def _identity(resources: Resources) -> Verdict:
-    database = open_existing(resources.identity_db.url, resources.identity_db.secret())
+    database = open_existing(resources.identity_db.url, resources.identity_db.secret(), resources.identity_db.key())
     if database is None:
         url = parse_url(resources.identity_db.url, SETTING)
         if url.get_backend_name() == "sqlite" and not sqlite_path(url, SETTING).parent.is_dir():
@@ -33,7 +34,8 @@ def _identity(resources: Resources) -> Verdict:
             return wrong("not there, and can't be made", f"{SETTING}: make the folder {folder}, for its owner alone.")
         return fine("not there yet; the first run makes it")
     database.close()
-    return fine("opens, with this version's schema and this secret's mark")
+    encrypted = ", encrypted" if resources.identity_db.key_file else ""
+    return fine(f"opens, with this version's schema and this secret's mark{encrypted}")
 
 
 def _research(resources: Resources) -> Verdict:
