@@ -65,6 +65,25 @@ class Tables:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(select(of).order_by(of.c.id)).mappings()]
 
+    def everything(self) -> dict[str, Sequence[dict[str, Any]]]:
+        """All rows of all tables."""
+        with self.engine.connect() as connection:
+            return {
+                name: [dict(row) for row in connection.execute(select(of).order_by(*of.c[:1])).mappings()]
+                for name, of in self.metadata.tables.items()
+            }
+
+    def execute(self, *statements: str) -> None:
+        """Change the database behind the product's back, in one transaction."""
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    @property
+    def kind(self) -> str:
+        """`sqlite`, `postgresql` or `mysql`."""
+        return self.engine.dialect.name
+
     def row(self, table: str) -> dict[str, Any]:
         """The only row."""
         (row,) = self.rows(table)
