@@ -49,7 +49,7 @@ class Tables:
         self.engine = engine_for(url)
         self.metadata = metadata
         self._ids = count(1)
-        metadata.create_all(self.engine)
+        metadata.create_all(self.engine, checkfirst=False)
 
     def add(self, table: str, **values: Any) -> int:
         """Insert one row with an id and times of its own; returns the id."""

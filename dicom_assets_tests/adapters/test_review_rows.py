@@ -65,39 +65,35 @@ def give_room(tables: ReviewTables) -> None:
         tables.execute(f"ALTER TABLE {STUDY} MODIFY original_study_uid TEXT COLLATE utf8mb4_unicode_ci")
 
 
-@pytest.mark.parametrize(
-    "study_uid",
-    [
-        LONGEST + "3",
-        "1.2.3\\1.2.4",
-        "1.2.*",
-        "1.2.3 4",
-        "1.2.3a",
-        "SENTINEL",
-        "1.2.3\n",
-        "1.2.\N{ARABIC-INDIC DIGIT THREE}",
-        "1.2.3\N{ZERO WIDTH SPACE}",
-        "1.2.3\0",
-    ],
-    ids=["long", "list", "wild card", "space", "letter", "word", "line end", "foreign digit", "unseen", "NUL"],
+NO_UIDS = (
+    LONGEST + "3",
+    "1.2.3\\1.2.4",
+    "1.2.*",
+    "1.2.3 4",
+    "1.2.3a",
+    "SENTINEL",
+    "1.2.3\n",
+    "1.2.\N{ARABIC-INDIC DIGIT THREE}",
+    "1.2.3\N{ZERO WIDTH SPACE}",
+    "1.2.3\0",
 )
-def test_study_uid_that_is_none_never_gets_to_a_pacs(tables: ReviewTables, study_uid: str) -> None:
-    if tables.kind == "postgresql" and "\0" in study_uid:
-        with pytest.raises(ValueError, match="NUL"):
-            tables.study(study_uid)
-        return
+
+
+def test_study_uid_that_is_none_never_gets_to_a_pacs(tables: ReviewTables) -> None:
     give_room(tables)
-    row = tables.approved(study_uid)
+    uids = [uid for uid in NO_UIDS if tables.kind != "postgresql" or "\0" not in uid]  # it stores no NUL
+    rows = [tables.approved(uid) for uid in uids]
     tables.approved(LONGEST)
     before = tables.everything()
     review_db = opened(tables)
     assert ready_uids(tables) == [OTHER, LONGEST]
     assert list(review_db.conflicts()) == []
-    assert left_out(tables) == {INVALID: 1}
-    assert review_db.unusable_rows() == {INVALID: [row]}
-    with pytest.raises(StudyNotApprovedError) as caught:
-        review_db.approval(study_uid)
-    assert study_uid not in str(caught.value)
+    assert left_out(tables) == {INVALID: len(uids)}
+    assert review_db.unusable_rows() == {INVALID: rows}
+    for uid in uids:
+        with pytest.raises(StudyNotApprovedError) as caught:
+            review_db.approval(uid)
+        assert uid not in str(caught.value)
     assert tables.everything() == before
 
 
