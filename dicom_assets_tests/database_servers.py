@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from dicom_assets_tests.certificates import Identity
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.waiting import wait_until
 
@@ -52,9 +53,13 @@ class PostgresqlServer:
         self._run("initdb", *how, "-U", LOGIN, "-E", "UTF8", "--no-sync")
         self.start()
 
-    def start(self) -> None:
-        options = f"-k {self.home} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
-        self._run("pg_ctl", "start", "-w", "-s", "-l", str(self.home / "log"), "-o", options)
+    def start(self, *options: str) -> None:
+        usual = f"-k {self.home} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
+        self._run("pg_ctl", "start", "-w", "-s", "-l", str(self.home / "log"), "-o", " ".join([usual, *options]))
+
+    def start_with_tls(self, shown: Identity) -> None:
+        certificate, key = (_own(file, self.home, self.account) for file in (shown.certificate, shown.key))
+        self.start("-c ssl=on", f"-c ssl_cert_file={certificate}", f"-c ssl_key_file={key}")
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "-s", "-m", "immediate")
@@ -109,6 +114,10 @@ class MariaDbServer:
                 [*command, *options], cwd=self.home, user=self.account, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         wait_until(self._answers, "MariaDB to answer")
+
+    def start_with_tls(self, shown: Identity) -> None:
+        certificate, key = (_own(file, self.home, self.account) for file in (shown.certificate, shown.key))
+        self.start(f"--ssl-cert={certificate}", f"--ssl-key={key}")
 
     def stop(self) -> None:
         """End it at once; what was committed is in its log."""
@@ -178,6 +187,15 @@ def _folder(prefix: str, account: str) -> Iterator[tuple[Path, str | None]]:
         yield home, runs_as
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _own(file: Path, folder: Path, account: str | None) -> Path:
+    """A copy that belongs to the server."""
+    copy = Path(shutil.copy(file, folder))
+    if account:
+        shutil.chown(copy, account)
+    copy.chmod(0o600)
+    return copy
 
 
 def _postgresql_folder() -> Path | None:

@@ -21,6 +21,7 @@ class Cause(Enum):
     AWAY = "does not answer or broke off: see whether it runs, at that host and port, and whether the network lets us"
     BUSY = "is busy: another transaction holds what is needed, or too many connections are open; run again later"
     FULL = "has no room left: see to its disk"
+    TLS = "does not agree with us on TLS: see which certificates it shows, and which the URL trusts"
     LOGIN = "refuses the login: correct user name and password, or have it admitted from this machine"
     ABSENT = "is not there: the server has no database of that name"
     RIGHTS = f"does not allow that to this login: grant the rights that {RIGHTS_PAGE} names"
@@ -91,6 +92,13 @@ _PSYCOPG_CONNECTING = {
 """What libpq says where no connection comes about: it has no codes for that. Servers may say it in other languages."""
 
 
+_TLS_WORDS = ("certificate", "ssl error", "support ssl", "[ssl")
+"""What drivers say where a connection fails for TLS, with no code or that of any failing connection."""
+
+_MYSQL_CLIENT = range(2000, 3000)
+"""The numbers of the client's own errors. What servers say may quote names of columns and values."""
+
+
 def _numbers(causes: Mapping[Cause, Iterable[int]]) -> dict[int, Cause]:
     return {number: cause for cause, numbers in causes.items() for number in numbers}
 
@@ -100,12 +108,13 @@ _MYSQL = _numbers(
         Cause.AWAY: (1053, 1077, 1152, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 3032, 4031),
         Cause.BUSY: (1040, 1203, 1205, 1213, 1226, 1317, 1969, 3024, 3572),
         Cause.FULL: (1021, 1041, 1114),
+        Cause.TLS: (2026, 3159),
         Cause.LOGIN: (1045, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 4151),
         Cause.ABSENT: (1046, 1049),
-        Cause.RIGHTS: (1044, 1142, 1143, 1227, 1370),
+        Cause.RIGHTS: (1044, 1142, 1143, 1227, 1364, 1370),  # 1364: a column that must be filled and is not to be seen
         Cause.READ_ONLY: (1036, 1290, 1792, 1836, 3100),
         Cause.SCHEMA: (1051, 1054, 1109, 1146, 1305),
-        Cause.VALUE: (1048, 1062, 1216, 1217, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1451, 1452, 3819, 4025),
+        Cause.VALUE: (1048, 1062, 1216, 1217, 1264, 1265, 1292, 1366, 1406, 1411, 1451, 1452, 3819, 4025),
     }
 )
 """Numbers that MySQL and MariaDB share, those of one of them alone (1969, 3024), and the client's (2000 and on)."""
@@ -161,9 +170,12 @@ def _by_code(driver: BaseException) -> Cause | None:
         fitting = (begin for begin in _SQLSTATES if state.startswith(begin))
         longest = max(fitting, key=len, default=None)
         return None if longest is None else _SQLSTATES[longest]
-    if number := _mysql_number(driver):
+    number = _mysql_number(driver)
+    if number is not None and number not in _MYSQL_CLIENT:
         return _MYSQL.get(number)
-    return _by_words(driver)
+    if any(said in str(driver).lower() for said in _TLS_WORDS):
+        return Cause.TLS
+    return _by_words(driver) if number is None else _MYSQL.get(number)
 
 
 def _by_words(driver: BaseException) -> Cause | None:

@@ -28,6 +28,7 @@ from dicom_assets_tests.adapters.builders import (
     names_nothing_identified,
     sqlite_file,
 )
+from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.database_servers import LOGIN, PASSWORD, MariaDbServer, PostgresqlServer, execute
 from dicom_assets_tests.waiting import write_lock
 
@@ -127,6 +128,39 @@ def test_server_that_stops_is_a_passing_error_and_is_found_again_when_it_is_back
     assert [study.study_uid for study in review_db.ready()] == [STUDY_UID]
     review_db.mark_published(study.study_uid)
     assert tables.row(STUDY)["image_published"]
+
+
+def trusting(server: Server, authority: Path) -> str:
+    """A URL as the documentation writes it."""
+    if isinstance(server, MariaDbServer):
+        return f"{home_of(server)}?ssl_ca={authority}"
+    return f"{home_of(server)}?sslmode=verify-full&sslrootcert={authority}"
+
+
+def test_server_is_spoken_to_over_tls_where_the_url_says_so(server: Server, certificates: Certificates) -> None:
+    in_use = {
+        "postgresql": "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        "mysql": "SELECT variable_value <> '' FROM information_schema.session_status "
+        "WHERE variable_name = 'Ssl_cipher'",
+    }
+    refused = r"SOME_DB_URL.*does not agree with us on TLS"
+    with pytest.raises(ConfigurationError, match=refused):
+        open_database(trusting(server, certificates.ca), SETTING)
+    server.stop()
+    server.start_with_tls(certificates.server)
+    try:
+        with open_database(trusting(server, certificates.ca), SETTING).reading() as connection:
+            assert connection.execute(text(in_use[connection.dialect.name])).scalar_one() in ("true", 1)
+        with pytest.raises(ConfigurationError, match=refused) as caught:
+            open_database(trusting(server, certificates.foreign_ca), SETTING)
+        server.stop()
+        server.start_with_tls(certificates.other_host)
+        with pytest.raises(ConfigurationError, match=refused):
+            open_database(trusting(server, certificates.ca), SETTING)
+    finally:
+        server.stop()
+        server.start()
+    assert names_nothing_identified(str(caught.value))
 
 
 def kill(url: str, connection_id: object) -> None:
