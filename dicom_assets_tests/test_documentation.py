@@ -160,7 +160,9 @@ def test_the_rule_that_keeps_heads_back_is_one() -> None:
     assert [(rule.name, rule.quarantine) for rule in profile.pixels.rules] == [("heads", True)]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/deidentification.md", "docs/pixel-cleaning.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "docs/databases.md", "docs/deidentification.md", "docs/pixel-cleaning.md"]
+)
 def test_pages_link_to_files_that_exist(page: str) -> None:
     path = REPOSITORY / page
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)

@@ -163,6 +163,7 @@ def _use_write_ahead_log(database: Database) -> None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take long; the others wait for it
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     if _revision(connection) == _scripts().get_current_head():
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom_assets.adapters.databases import error_code
+from dicom_assets.adapters.database_errors import error_code
 from dicom_assets.errors import ConfigurationError
 
 PARAMETER = "accession_number"

@@ -35,7 +35,8 @@ def write_study(
     """
     wanted = _fitted(table, _facts(study, link))
     stored = func.trim(table.c.original_study_uid) == study.original_study_uid.strip()
-    rows = connection.execute(select(table).where(stored)).all()
+    asked = [table.c[name] for name in ("id", *wanted, "pub_date") if name in table.c]  # no right on others is needed
+    rows = connection.execute(select(*asked).where(stored)).all()
     outdated = [row for row in rows if not _says(row, wanted)]
     for row in outdated:
         connection.execute(update(table).where(table.c.id == row.id).values(wanted | _times(table, row, now)))
