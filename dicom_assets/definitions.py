@@ -65,6 +65,8 @@ SETTINGS = {
     "IDENTITY_DB_URL": "sqlite:///.demo/identity.db",
     "RESEARCH_DB_URL": "sqlite:///.demo/research.db",
     "REGISTRATION_HOOK": "research_database",
+    "REGISTRATION_ENCOUNTER_QUERY_FILE": "",
+    "REGISTRATION_TIMEOUT_SECONDS": "60",
     "DEIDENTIFICATION_PROFILE": "basic",
     "MODALITIES": DEFAULT_MODALITIES,
     "UID_ROOT": "2.25",

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 
 class DicomAssetsError(Exception):
-    """Base of everything that is raised on purpose."""
+    """Base of everything that is raised on purpose.
+
+    `trace` (*identified*) is what somebody else's code said, for a run's locked folder alone.
+    """
+
+    trace: str = ""
 
 
 class ConfigurationError(DicomAssetsError):
@@ -32,7 +37,11 @@ class StudyNotApprovedError(StudyError):
 
 
 class RegistrationRefusedError(StudyError):
-    """The research database can't link the study."""
+    """The research database can't link the study: it stays unpublished, under `no_encounter`."""
+
+
+class RegistrationFailedError(StudyError):
+    """The registration hook broke, or said what can't be used."""
 
 
 class IncompleteStudyError(StudyError):
@@ -45,6 +54,10 @@ class ChangedContentError(StudyError):
 
 class TransientError(DicomAssetsError):
     """This study failed for a reason that may pass; its review row is left alone, the next run tries again."""
+
+
+class RegistrationAwayError(TransientError):
+    """The registration hook does not answer, or asks to be asked again later."""
 
 
 class PacsError(TransientError):

@@ -357,11 +357,19 @@ class RegistrationResource(Settings):
 
     hook: str
     research_db_url: str
+    encounter_query_file: str
+    timeout_seconds: int
 
     @contextmanager
     def open(self, *, read_only: bool) -> Iterator[Registration]:
         """The hook that `REGISTRATION_HOOK` names; `read_only` for dry runs."""
-        hook = load_registration(self.hook, self.research_db_url, read_only=read_only)
+        hook = load_registration(
+            self.hook,
+            self.research_db_url,
+            encounter_query_file=self.encounter_query_file,
+            timeout_seconds=self.timeout_seconds,
+            read_only=read_only,
+        )
         try:
             yield hook
         finally:

@@ -13,6 +13,7 @@ from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wan
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.run_studies import run_studies
 from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
+from dicom_assets.steps.stands_registered import stands_registered
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 
@@ -69,13 +70,12 @@ class Run:
         around, config = self._around, self._config
         if keys is not None:
             return select_by_key(around.review_db, around.identity_db, keys)
+        ends_registered = not config.publish and not config.refresh
         return select_from_queue(
             around.review_db,
             around.identity_db,
-            around.store,
             limit=config.limit,
-            publish=config.publish,
-            refresh=config.refresh,
+            is_done=lambda study: ends_registered and stands_registered(study, around),
         )
 
     def _wanted(self) -> Wanted:
@@ -133,9 +133,17 @@ class Run:
         if failure.busy:
             self._context.log.info(failure.reason)
             return
-        said = f"at {failure.stage}: {failure.reason}" if failure.stage else failure.reason
+        said = f"at {failure.stage}: {failure.said}" if failure.stage else failure.said
         self._context.log.error("%s %s", failure.study_key, said)
         failures[failure.study_key] = said
+        if failure.kept_under and not self._config.dry_run:
+            self._context.log_event(
+                dg.AssetObservation(
+                    str(failure.stage),
+                    partition=failure.study_key,
+                    metadata={"kept_under": failure.kept_under, "reason": failure.reason},
+                )
+            )
 
     def _is_materialized(self, key: StudyKey, stage: Stage) -> bool:
         """Whether Dagster knows of it: a run may be killed between finishing a stage and saying so."""

@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from dicom_assets.errors import (
     DicomAssetsError,
+    RegistrationRefusedError,
     RunStoppedError,
     StageNotReadyError,
     StudyBusyError,
@@ -38,6 +39,9 @@ from dicom_assets.steps.register_study import register_study, standing_registrat
 from dicom_assets.steps.select_studies import SelectedStudy
 from dicom_assets.steps.turnstile import Turnstile
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
+
+NO_ENCOUNTER = "no_encounter"
+"""Where the old pipeline put the images of a study that could not be linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class Wanted:
 class Failure:
     """Why a study did not get further.
 
-    `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone.
+    `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone. `kept_under` is where a study
+    stays that could not be linked, in the old pipeline's words.
     """
 
     study_key: StudyKey
@@ -80,6 +85,12 @@ class Failure:
     marks_review: bool
     busy: bool = False
     trace: str = field(default="", repr=False)
+    kept_under: str = ""
+
+    @property
+    def said(self) -> str:
+        """The reason, and where the study stays."""
+        return f"{self.kept_under}: {self.reason}" if self.kept_under else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ def advance_study(
 def _tell(failure: Failure, study: SelectedStudy, around: Surroundings, wanted: Wanted) -> Failure:
     """Write a failure down where people look for it; what can't be written down is said in its reason."""
     reasons = [failure.reason]
-    facts: dict[str, Fact] = {"stage": failure.stage or "", "reason": failure.reason}
+    facts: dict[str, Fact] = {"stage": failure.stage or "", "reason": failure.said}
     try:
         around.audit.event("study_busy" if failure.busy else "study_failed", study.study_key, facts)
     except DicomAssetsError as error:
@@ -154,7 +165,10 @@ class _Journey:
             return Failure(key, self._stage, str(error), marks_review=False, busy=True)
         except DicomAssetsError as error:
             is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
-            return Failure(key, self._stage, str(error), marks_review=is_for_a_person)
+            kept_under = NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else ""
+            return Failure(
+                key, self._stage, str(error), marks_review=is_for_a_person, trace=error.trace, kept_under=kept_under
+            )
         except Exception as error:  # noqa: BLE001  the outer edge of a stage, value-free
             return _unexpected(key, self._stage, error)
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
 from dicom_assets.deidentification.options import Option
+from dicom_assets.steps.aliases import alias_of
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
@@ -131,9 +132,10 @@ def subject_of(facts: PulledFacts, profile: Profile, identity_db: IdentityDb, re
 
     Raises:
         StudyError: the profile counts dates from an epoch and no date of a new patient is known.
+        RegistrationFailedError: the alias can't be used.
     """
     subject = identity_db.subject(facts.patient, EpochRequest.among(profile.epoch, facts.earliest_dates))
-    alias = registration.alias_for(facts.patient)
+    alias = alias_of(facts.patient, registration)
     return subject if alias is None else replace(subject, patient_id=alias)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dicom_assets.errors import ConfigurationError, StudyNotApprovedError
-from dicom_assets.steps.ports import IdentityDb, ReviewDb, StudyStore
-from dicom_assets.study import ReviewedStudy, Stage, StudyKey
+from dicom_assets.steps.ports import IdentityDb, ReviewDb
+from dicom_assets.study import ReviewedStudy, StudyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,14 @@ class Selection:
 def select_from_queue(
     review_db: ReviewDb,
     identity_db: IdentityDb,
-    store: StudyStore,
     *,
     limit: int,
-    publish: bool,
-    refresh: bool,
+    is_done: Callable[[SelectedStudy], bool],
 ) -> Selection:
     """The oldest approvals, at most `limit` of them; `waiting` says how many more there are.
 
-    A run that does not publish passes over studies that are registered already: they stay in the
-    queue until they are published and would otherwise be all it ever takes.
+    Those that are done as far as the run goes are passed over: where it does not publish, they stay in the queue and
+    would otherwise be all that it ever takes.
     """
     studies: list[SelectedStudy] = []
     waiting = 0
@@ -62,9 +60,9 @@ def select_from_queue(
         if len(studies) >= limit:
             waiting += 1
             continue
-        study_key = identity_db.study_key(reviewed.study_uid)
-        if publish or refresh or store.finished(study_key, Stage.REGISTERED) is None:
-            studies.append(SelectedStudy(study_key, reviewed))
+        study = SelectedStudy(identity_db.study_key(reviewed.study_uid), reviewed)
+        if not is_done(study):
+            studies.append(study)
     conflicts = [
         Conflict(identity_db.study_key(conflict.study_uid), conflict.review_ids, conflict.reasons)
         for conflict in review_db.conflicts()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Protocol
 
+from dicom_assets.adapters.own_hook.hook import open_own_hook
+from dicom_assets.adapters.own_hook.loading import HOOK_SETTING
+from dicom_assets.adapters.own_hook.process import TIMEOUT_SETTING
+from dicom_assets.adapters.registration.encounter_query import EncounterQuery
 from dicom_assets.adapters.registration.none import NoRegistration
 from dicom_assets.adapters.registration.research_database import ResearchDatabaseRegistration
-from dicom_assets.errors import ConfigurationError, DicomAssetsError
+from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
-HOOK_SETTING = "REGISTRATION_HOOK"
-_METHODS = ("alias_for", "check", "register")
+DEFAULT_TIMEOUT_SECONDS = 60
+SHIPPED = ("none", "research_database")
 
 
 class RegistrationHook(Protocol):
@@ -33,52 +35,42 @@ class RegistrationHook(Protocol):
         """Link the study."""
 
 
-def load_registration(spec: str, research_db_url: str, *, read_only: bool = False) -> RegistrationHook:
+def load_registration(
+    spec: str,
+    research_db_url: str,
+    *,
+    encounter_query_file: str = "",
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+    read_only: bool = False,
+) -> RegistrationHook:
     """The hook that a setting names: `none`, `research_database`, or one's own as `module:object`.
 
-    Of one's own, an instance is taken as it is; a class or function is called, with `research_db_url=` and
-    `read_only=` where it has parameters of these names. `read_only` is for dry runs, which never call `register`.
+    One's own lives in a process of its own. An instance is taken as it is; a class or function is called, with
+    `research_db_url=` and `read_only=` where it has parameters of these names. `read_only` is for dry runs, which
+    never call `register`. What does not answer within `timeout_seconds` fails the study for now.
 
     Raises:
-        ConfigurationError: no such hook, it can't be imported or made, or it lacks a method.
+        ConfigurationError: no such hook, it can't be imported, made or opened, or it lacks a method.
     """
-    spec = spec.strip()
-    if spec in ("", "none"):
+    if timeout_seconds < 1:
+        raise ConfigurationError(f"{TIMEOUT_SETTING} must be 1 or more.")
+    spec = spec.strip() or "none"
+    if spec == "none":
         return NoRegistration()
     if spec == "research_database":
-        return ResearchDatabaseRegistration.open(research_db_url, read_only=read_only)
-    hook = _imported(spec)
-    if inspect.isclass(hook) or inspect.isroutine(hook):
-        hook = _made(hook, {"research_db_url": research_db_url, "read_only": read_only})
-    if missing := [name for name in _METHODS if not callable(getattr(hook, name, None))]:
-        raise ConfigurationError(f"{HOOK_SETTING}: the object has no method {', '.join(missing)}.")
-    if not isinstance(getattr(hook, "name", None), str):
-        raise ConfigurationError(f"{HOOK_SETTING}: the object has no text `name`.")
-    return cast(RegistrationHook, hook)
+        return ResearchDatabaseRegistration.open(
+            research_db_url,
+            encounter_query=EncounterQuery.of(encounter_query_file),
+            timeout_seconds=timeout_seconds,
+            read_only=read_only,
+        )
+    if not is_own_hook(spec):
+        raise ConfigurationError(f"{HOOK_SETTING}: write {', '.join(SHIPPED)}, or module:object.")
+    offers = {"research_db_url": research_db_url, "read_only": read_only}
+    return open_own_hook(spec, offers, timeout_seconds)
 
 
-def _imported(spec: str) -> Any:
-    module_name, colon, object_name = spec.partition(":")
-    if not (module_name and colon and object_name):
-        raise ConfigurationError(f"{HOOK_SETTING}: write none, research_database, or module:object.")
-    try:
-        hook: Any = importlib.import_module(module_name)
-        for part in object_name.split("."):
-            hook = getattr(hook, part)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{HOOK_SETTING}: there is no module {error.name}; is it installed here?") from None
-    except AttributeError:
-        raise ConfigurationError(f"{HOOK_SETTING}: module {module_name} has no {object_name}.") from None
-    except Exception as error:  # noqa: BLE001 - the outer edge to other people's code
-        raise ConfigurationError(f"{HOOK_SETTING}: importing {module_name} fails: {type(error).__name__}.") from None
-    return hook
-
-
-def _made(factory: Any, offers: Mapping[str, Any]) -> Any:
-    try:
-        parameters = inspect.signature(factory).parameters
-        return factory(**{name: value for name, value in offers.items() if name in parameters})
-    except DicomAssetsError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the outer edge to other people's code
-        raise ConfigurationError(f"{HOOK_SETTING}: making the hook fails: {type(error).__name__}.") from None
+def is_own_hook(spec: str) -> bool:
+    """Whether a setting names a hook that does not come with this package."""
+    module_name, colon, object_name = spec.strip().partition(":")
+    return bool(module_name and colon and object_name)
