@@ -15,12 +15,14 @@ from dicom_assets.cli.canary import canary
 from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.doctor import doctor
 from dicom_assets.cli.latest import latest
+from dicom_assets.cli.notify import notify
 from dicom_assets.cli.purge import purge
 from dicom_assets.cli.rerun_last import rerun_last
 from dicom_assets.cli.retry import retry
 from dicom_assets.cli.runs import runs, show
 from dicom_assets.cli.studies import studies
 from dicom_assets.cli.verify import verify
+from dicom_assets.cli.withdraw import withdraw
 
 __all__ = ["main"]
 
@@ -41,6 +43,7 @@ main.add_command(canary)
 main.add_command(deidentify)
 main.add_command(doctor)
 main.add_command(latest)
+main.add_command(notify)
 main.add_command(purge)
 main.add_command(rerun_last)
 main.add_command(retry)
@@ -48,3 +51,4 @@ main.add_command(runs)
 main.add_command(show)
 main.add_command(studies)
 main.add_command(verify)
+main.add_command(withdraw)

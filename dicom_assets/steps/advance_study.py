@@ -16,6 +16,7 @@ from dicom_assets.errors import (
     StudyBusyError,
     StudyError,
     StudyNotApprovedError,
+    StudyWithdrawnError,
 )
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
@@ -31,13 +32,17 @@ from dicom_assets.steps.ports import (
     StageFolder,
     StagingPacs,
     StudyStore,
+    Withdrawals,
 )
 from dicom_assets.steps.publish_study import publish_study
 from dicom_assets.steps.pull_study import pull_study, standing_pull
 from dicom_assets.steps.register_study import register_study, standing_registration
-from dicom_assets.steps.select_studies import SelectedStudy
+from dicom_assets.steps.select_studies import SelectedStudy, withdrawn_reason
 from dicom_assets.steps.turnstile import Turnstile
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
+
+WITHDRAWN_SECONDS = 0.5
+"""How often a study that is under way is looked up among the withdrawn ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Surroundings:
     identity_db: IdentityDb
     registration: Registration
     store: StudyStore
+    withdrawals: Withdrawals
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
@@ -161,6 +167,7 @@ class _Journey:
 
     def _advance(self, stage: Stage) -> None:
         self._go_on()
+        self._refuse_withdrawn()
         audit, key = self._around.audit, self._study.study_key
         audit.event("stage_started", key, {"stage": stage})
         outcome = self._do(stage)
@@ -224,6 +231,7 @@ class _Journey:
         around, key = self._around, self._study.study_key
         if standing_registration(around.store, key, self._pulled(), deidentified, around.registration) is None:
             raise _not_ready(Stage.REGISTERED)
+        around.withdrawals.is_sending(key)
         outcome = publish_study(
             key,
             deidentified,
@@ -234,7 +242,9 @@ class _Journey:
             patience=self._patience(),
             turnstile=around.research_turnstile,
         )
+        self._refuse_withdrawn()
         around.review_db.mark_published(self._study.reviewed.study_uid)
+        around.withdrawals.is_settled(key)
         return outcome
 
     def _pulled(self) -> StageFolder:
@@ -261,6 +271,12 @@ class _Journey:
         if self._is_stopped():
             raise RunStoppedError("The run was stopped; the next one goes on from here.")
 
+    def _refuse_withdrawn(self) -> None:
+        """Stop a study that was withdrawn, also while it is being sent: who withdraws it waits for us to let go."""
+        withdrawal = self._around.withdrawals.of(self._study.study_key)
+        if withdrawal is not None and withdrawal.holds_back:
+            raise StudyWithdrawnError(withdrawn_reason(withdrawal))
+
     def _patience(self) -> Patience:
         return Patience(self._around.patience_seconds, self._pause)
 
@@ -276,10 +292,14 @@ class _Journey:
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0
+        looked_at = time.monotonic()
 
         def tell(done: int, total: int) -> None:
-            nonlocal last_told
+            nonlocal last_told, looked_at
             self._go_on()
+            if time.monotonic() - looked_at > WITHDRAWN_SECONDS:
+                looked_at = time.monotonic()
+                self._refuse_withdrawn()
             if done == total or (done - last_told) * 20 >= total:
                 last_told = done
                 facts: dict[str, Fact] = {"stage": stage, "done": done, "total": total}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dicom_assets.errors import ConfigurationError, StudyNotApprovedError
-from dicom_assets.steps.ports import IdentityDb, ReviewDb, StudyStore
+from dicom_assets.errors import ConfigurationError, StorageError, StudyNotApprovedError
+from dicom_assets.steps.ports import IdentityDb, ReviewDb, StudyStore, Withdrawals
 from dicom_assets.study import ReviewedStudy, Stage, StudyKey
+from dicom_assets.withdrawal import Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def select_from_queue(
     review_db: ReviewDb,
     identity_db: IdentityDb,
     store: StudyStore,
+    withdrawals: Withdrawals,
     *,
     limit: int,
     publish: bool,
@@ -53,8 +55,8 @@ def select_from_queue(
 ) -> Selection:
     """The oldest approvals, at most `limit` of them; `waiting` says how many more there are.
 
-    A run that does not publish passes over studies that are registered already: they stay in the
-    queue until they are published and would otherwise be all it ever takes.
+    Withdrawn studies are passed over, whatever their rows say. A run that does not publish passes over studies that are
+    registered already: they stay in the queue until they are published and would otherwise be all it ever takes.
     """
     studies: list[SelectedStudy] = []
     waiting = 0
@@ -63,6 +65,8 @@ def select_from_queue(
             waiting += 1
             continue
         study_key = identity_db.study_key(reviewed.study_uid)
+        if _withdrawn(withdrawals, study_key) is not None:
+            continue
         if publish or refresh or store.finished(study_key, Stage.REGISTERED) is None:
             studies.append(SelectedStudy(study_key, reviewed))
     conflicts = [
@@ -72,7 +76,9 @@ def select_from_queue(
     return Selection(studies, conflicts, standing_counts=review_db.standing_counts(), waiting=waiting)
 
 
-def select_by_key(review_db: ReviewDb, identity_db: IdentityDb, study_keys: Sequence[StudyKey]) -> Selection:
+def select_by_key(
+    review_db: ReviewDb, identity_db: IdentityDb, withdrawals: Withdrawals, study_keys: Sequence[StudyKey]
+) -> Selection:
     """The studies behind these keys, as far as the review database approves them still."""
     studies = []
     refused: dict[StudyKey, str] = {}
@@ -82,5 +88,25 @@ def select_by_key(review_db: ReviewDb, identity_db: IdentityDb, study_keys: Sequ
         except (StudyNotApprovedError, ConfigurationError) as error:
             refused[study_key] = str(error)
         else:
-            studies.append(SelectedStudy(study_key, reviewed))
+            withdrawal = _withdrawn(withdrawals, study_key)
+            if withdrawal is None:
+                studies.append(SelectedStudy(study_key, reviewed))
+            else:
+                refused[study_key] = withdrawn_reason(withdrawal)
     return Selection(studies, refused=refused)
+
+
+def withdrawn_reason(withdrawal: Withdrawal) -> str:
+    """Why a withdrawn study gets no further, and what lets it."""
+    return (
+        f"Withdrawn: {withdrawal.said()}. It is published again only after `dicom-assets withdraw "
+        f"{withdrawal.study_key} --lift`."
+    )
+
+
+def _withdrawn(withdrawals: Withdrawals, study_key: StudyKey) -> Withdrawal | None:
+    try:
+        withdrawal = withdrawals.of(study_key)
+    except StorageError:  # a record that can't be read: the study fails on its way, and the others go on
+        return None
+    return withdrawal if withdrawal is not None and withdrawal.holds_back else None

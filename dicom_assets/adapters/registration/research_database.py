@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
@@ -13,6 +13,7 @@ from dicom_assets.adapters.database_columns import UtcDateTime, reflected_column
 from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.registration.accession_query import AccessionQuery
 from dicom_assets.adapters.registration.study_row import StudyLink, write_study
+from dicom_assets.adapters.registration.unlinking import unlink_study
 from dicom_assets.errors import RegistrationRefusedError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
@@ -118,6 +119,11 @@ class ResearchDatabaseRegistration:
         with self._database.writing() as connection:
             link = self._link(connection, study)
             return write_study(connection, self._study_table, study, link, self._clock())
+
+    def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
+        """Take a withdrawn study's link with its images back, in one transaction; doing it again changes nothing."""
+        with self._database.writing() as connection:
+            return unlink_study(connection, self._study_table, original_study_uid, study_uids, self._clock())
 
     def _link(self, connection: Connection, study: RegisteredStudy) -> StudyLink:
         patient = _find_patient(connection, study.patient)
