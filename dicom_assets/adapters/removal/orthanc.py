@@ -68,8 +68,9 @@ class OrthancRemover:
 
     def _studies(self, client: DicomwebClient, study_uid: str) -> list[str]:
         """Orthanc's identifiers of the study."""
-        headers = {"Content-Type": "text/plain"}
-        with client.post(_REST, "/tools/lookup", headers, [study_uid.encode()]) as response:
+        asked = study_uid.encode()
+        headers = {"Content-Type": "text/plain", "Content-Length": str(len(asked))}
+        with client.post(_REST, "/tools/lookup", headers, [asked]) as response:
             if response.status_code == _NOT_FOUND:
                 raise RemovalNotOfferedError(f"{self._node.url} is not {_REST}: correct {self._node.prefix}_URL.")
             if response.status_code not in DELETED:
