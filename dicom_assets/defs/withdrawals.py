@@ -124,11 +124,27 @@ def tell_dagster(instance: dg.DagsterInstance, withdrawals: FolderWithdrawals) -
         instance.report_runless_asset_event(
             dg.AssetObservation(_PUBLISHED, partition=one.study_key, description=one.said(), metadata=_metadata(one))
         )
-        instance.report_runless_asset_event(evaluation_of(one))
+        _report_evaluation(instance, evaluation_of(one))
     instance.report_runless_asset_event(evaluation_of_all(every))
     for one in untold:
         withdrawals.told(one, DAGSTER)
     return untold
+
+
+def _report_evaluation(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> None:
+    """Record a study's evaluation as one of the run that published it; of other studies Dagster has nothing to check.
+
+    Without a run Dagster takes one evaluation of a check for each partition and refuses all later ones (1.13).
+    """
+    wanted = dg.AssetRecordsFilter(asset_key=_PUBLISHED, asset_partitions=[str(evaluation.partition)])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    if records and records[0].run_id:
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=records[0].event_log_entry.job_name or "",
+            event_specific_data=evaluation,
+        )
+        instance.report_dagster_event(event, run_id=records[0].run_id)
 
 
 def tell_people(withdrawals: FolderWithdrawals, outbox: Outbox, notifications: NotificationsResource) -> None:
@@ -183,7 +199,7 @@ def evaluation_of_all(every: Sequence[Withdrawal]) -> dg.AssetCheckEvaluation:
 
 def _metadata(one: Withdrawal) -> dict[str, dg.MetadataValue]:
     return {
-        "withdrawal": dg.MetadataValue.text(one.state),
+        "withdrawal": dg.MetadataValue.text(str(one.state)),
         "reason": dg.MetadataValue.text(one.reason),
         "by": dg.MetadataValue.text(one.changes[-1].by),
         "since": dg.MetadataValue.timestamp(one.since),

@@ -288,6 +288,7 @@ class _Journey:
         until = time.monotonic() + seconds
         while (rest := until - time.monotonic()) > 0:
             self._go_on()
+            self._refuse_withdrawn()
             time.sleep(min(rest, 0.5))
 
     def _progress(self, stage: Stage) -> Progress:

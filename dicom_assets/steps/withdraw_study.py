@@ -145,6 +145,8 @@ def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool =
     """
     key = plan.found.study_key
     before = around.withdrawals.of(key)
+    if before is not None and before.state is WithdrawalState.WITHDRAWN and not plan.listed:
+        return before, ""
     is_waiting = before is not None and before.state is WithdrawalState.AWAITING_REMOVAL
     begun = WithdrawalState.AWAITING_REMOVAL if is_waiting else WithdrawalState.WITHDRAWING
     withdrawal = around.withdrawals.set(plan.found, begun, around.by)
