@@ -51,6 +51,9 @@ SETTINGS = {
     "RESEARCH_PACS_DICOMWEB_TOKEN_FILE": "",
     "RESEARCH_PACS_STORAGE_COMMITMENT": "auto",
     "RESEARCH_PACS_TRANSCODE": "no",
+    "RESEARCH_PACS_REST_URL": "",
+    "RESEARCH_PACS_REST_USER": "",
+    "RESEARCH_PACS_REST_PASSWORD_FILE": "",
     "LOCAL_AE_TITLE": "DICOM_ASSETS",
     "LOCAL_HOST": "127.0.0.1",
     "LOCAL_PORT": "11142",
@@ -73,6 +76,8 @@ SETTINGS = {
     "DATA_DIR": ".demo/data",
     "IDENTITY_SECRET_FILE": ".demo/secret",
     "IDENTITY_KEY_FILE": "",
+    "NOTIFY_URLS_FILE": "",
+    "DAGSTER_UI_URL": "",
 }
 """Every environment variable that is read, and its default."""
 

@@ -12,7 +12,7 @@ from pynetdicom import evt
 
 from dicom_assets.adapters.pacs.canary_object import CanaryObject
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
-from dicom_assets.demo.pacs_index import SOP_UID, Entry
+from dicom_assets.demo.pacs_index import SOP_UID, STUDY_UID, Entry
 from dicom_assets.demo.pacs_transfer import Outgoing
 
 WAIT_SECONDS = 120.0
@@ -76,6 +76,17 @@ class ScriptedPacs(EmbeddedPacs):
     def entries(self) -> list[Entry]:
         """All that the PACS holds."""
         return list(self._entries())
+
+    def forget(self, study_uid: str) -> None:
+        """Have a person remove a study."""
+        for entry in self.entries():
+            if entry.text(STUDY_UID) == study_uid:
+                entry.path.unlink()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find what was put into the folder, or taken out of it, behind the PACS's back."""
+        self._index = None
 
     def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         level = event.identifier.get_item("QueryRetrieveLevel").value  # read as attribute, it would be another element

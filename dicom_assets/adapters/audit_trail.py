@@ -132,6 +132,8 @@ class RunFolder:
             self._overview.failed(
                 study_key, str(facts.get("stage", "")), str(facts["reason"]), busy=name == "study_busy"
             )
+        elif name == "withdrawal_stands":
+            self._overview.withdrawn[study_key] = str(facts["reason"])
         if facts.get("stage"):
             said = ", ".join(f"{key} {_plain(value)}" for key, value in facts.items() if key != "stage")
             line = f"{now:%H:%M:%S} {study_key} {name.replace('_', ' ')}: {said}".rstrip(": ")

@@ -38,6 +38,7 @@ class Overview:
     conflicts: Mapping[StudyKey, str] = field(default_factory=dict)
     waiting: int = 0
     missing_protocol: Sequence[StudyKey] = ()
+    withdrawn: dict[StudyKey, str] = field(default_factory=dict)
     _studies: dict[StudyKey, _Line] = field(default_factory=dict)
 
     def stage_done(self, study_key: StudyKey, stage: Stage, facts: Mapping[str, Fact], *, skipped: bool) -> None:
@@ -75,7 +76,8 @@ class Overview:
 
     def render(self) -> str:
         """The overview as plain text; cheap, since it is written at every event."""
-        return "\n".join([*self._head(), *self._table(), *self._problems(), *self._kept_back(), *self._rest()]) + "\n"
+        parts = (self._head(), self._alerts(), self._table(), self._problems(), self._kept_back(), self._rest())
+        return "".join(f"{line}\n" for part in parts for line in part)
 
     def _head(self) -> Iterator[str]:
         state = f"finished {self.finished_at:%Y-%m-%d %H:%M:%S} UTC" if self.finished_at else "NOT FINISHED"
@@ -87,6 +89,11 @@ class Overview:
         yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts().items())
         if not self._studies and self.finished_at:
             yield "Nothing was left to do."
+
+    def _alerts(self) -> Iterator[str]:
+        if self.withdrawn:
+            yield "\nTO BE REMOVED from the research PACS, published before somebody objected:"
+            yield from (f"  {study_key} {why}" for study_key, why in sorted(self.withdrawn.items()))
 
     def _table(self) -> Iterator[str]:
         if not self._studies:

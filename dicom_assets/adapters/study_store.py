@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +32,8 @@ INSTANCES = "instances"
 RESUME = ".resume"
 PURGED = "purged.json"
 """Marks a stage whose images were removed on purpose: it is there to be read about, and counts as not done."""
+RETIRED = "withdrawn.json"
+"""Marks a stage of a withdrawn study whose outcome was taken back: likewise."""
 
 STAGES_IN_MEMORY = 32
 """Those of the studies in flight."""
@@ -202,8 +205,31 @@ class FolderStudyStore:
         for root in (self.root, self.fallback):
             folder = root / study_key / stage if root is not None else None
             if folder is not None and (folder / MANIFEST).is_file():
-                return None if (folder / PURGED).exists() else FinishedStage(folder)
+                is_over = any((folder / mark).exists() for mark in (PURGED, RETIRED))
+                return None if is_over else FinishedStage(folder)
         return None
+
+    def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:
+        """The manifest of a stage that was finished once, also where its images were removed or it was taken back."""
+        folder = self._folder(study_key) / stage
+        return FinishedStage(folder).manifest() if (folder / MANIFEST).is_file() else None
+
+    def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
+        """The manifests of that stage of all other studies that have it and of which it was not taken back."""
+        with storage_errors("look through the studies"):
+            folders = [path / stage for path in self.root.iterdir()] if self.root.is_dir() else []
+        for folder in folders:
+            if folder.parent.name != than and (folder / MANIFEST).is_file() and not (folder / RETIRED).exists():
+                yield FinishedStage(folder).manifest()
+
+    def retire(self, study_key: StudyKey, stage: Stage) -> None:
+        """Let a finished stage count as not done; its manifest stays to be read about."""
+        folder = self._folder(study_key) / stage
+        if (folder / MANIFEST).is_file() and not (folder / RETIRED).exists():
+            note = json.dumps({"retired_at": datetime.now(UTC).isoformat(timespec="seconds")}).encode()
+            write_durably(folder / RETIRED, [note], f"take back stage {stage}")
+            with storage_errors(f"take back stage {stage}"):
+                sync_folder(folder)
 
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> DraftStage:
         """A draft for the stage; what a killed run left in it is kept if that run named the same `resume`."""

@@ -16,12 +16,14 @@ from dicom_assets.cli.deidentify import deidentify
 from dicom_assets.cli.doctor import doctor
 from dicom_assets.cli.identity import identity
 from dicom_assets.cli.latest import latest
+from dicom_assets.cli.notify import notify
 from dicom_assets.cli.purge import purge
 from dicom_assets.cli.rerun_last import rerun_last
 from dicom_assets.cli.retry import retry
 from dicom_assets.cli.runs import runs, show
 from dicom_assets.cli.studies import studies
 from dicom_assets.cli.verify import verify
+from dicom_assets.cli.withdraw import withdraw
 
 __all__ = ["main"]
 
@@ -43,6 +45,7 @@ main.add_command(deidentify)
 main.add_command(doctor)
 main.add_command(identity)
 main.add_command(latest)
+main.add_command(notify)
 main.add_command(purge)
 main.add_command(rerun_last)
 main.add_command(retry)
@@ -50,3 +53,4 @@ main.add_command(runs)
 main.add_command(show)
 main.add_command(studies)
 main.add_command(verify)
+main.add_command(withdraw)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dicom_assets.cli.surroundings import open_identity_db, plain_errors, setting
 from dicom_assets.cli.tables import print_rows
+from dicom_assets.study import StudyKey
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
@@ -43,17 +46,30 @@ def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
             marked = _marked(review_db, identity_db)
             chosen = marked if everything or not keys else [row for row in marked if row["study"] in keys]
             print_rows([{name: row[name] for name in COLUMNS} for row in chosen], COLUMNS, as_json=as_json)
+            held_back = _held_back(chosen) if keys or everything else set()
             if keys or everything:
                 for row in chosen:
-                    review_db.clear_error(row["uid"])
+                    if row["study"] not in held_back:
+                        review_db.clear_error(row["uid"])
         finally:
             review_db.close()
     unknown = set(keys) - {row["study"] for row in marked}
     for key in sorted(unknown):
         click.echo(f"No study of the key {key} is marked with an error.", err=True)
+    for key in sorted(held_back):
+        click.echo(f"{key} is withdrawn, which `dicom-assets withdraw {key} --lift` alone ends.", err=True)
     if keys or everything:
-        click.echo(f"{len(chosen)} cleared: the next run takes them again.", err=True)
-    sys.exit(1 if unknown else 0)
+        click.echo(f"{len(chosen) - len(held_back)} cleared: the next run takes them again.", err=True)
+    sys.exit(1 if unknown or held_back & set(keys) else 0)
+
+
+def _held_back(rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """The keys of withdrawn studies: no run takes these, whatever the review database says."""
+    from dicom_assets.adapters.withdrawals import FolderWithdrawals
+
+    withdrawals = FolderWithdrawals(Path(setting("DATA_DIR")))
+    found = (withdrawals.of(StudyKey(row["study"])) for row in rows)
+    return {one.study_key for one in found if one is not None and one.holds_back}
 
 
 def _marked(review_db: ReviewDatabase, identity_db: DryRunIdentityDatabase) -> list[dict[str, str]]:

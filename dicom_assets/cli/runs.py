@@ -9,6 +9,7 @@ import click
 
 from dicom_assets.cli.surroundings import plain_errors, setting
 from dicom_assets.cli.tables import Cell, print_rows
+from dicom_assets.study import StudyKey
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.run_history import Event, PastRun
@@ -62,35 +63,44 @@ def show(name: str, as_json: bool) -> None:
 
     Exits 1 when there is no such run or study.
     """
+    from dicom_assets.adapters.between_runs import FOLDER
     from dicom_assets.adapters.run_history import events_of, past_runs
+    from dicom_assets.adapters.withdrawals import FolderWithdrawals
 
+    data_dir = Path(setting("DATA_DIR"))
+    between_runs = data_dir / "runs" / FOLDER
     with plain_errors():
-        found = past_runs(Path(setting("DATA_DIR")))
+        found = past_runs(data_dir)
         named = [run for run in found if name in run.name]
         if len(named) > 1 and name not in {run.name for run in named}:
             raise click.ClickException(f"{len(named)} runs have {name} in their names: write more of it.")
         if named:
             _show_run(named[0], list(events_of(named[0].folder)), as_json)
             return
-        story = [(run, event) for run in found for event in events_of(run.folder) if event.study_key == name]
+        story = [(run.name, event) for run in found for event in events_of(run.folder) if event.study_key == name]
+        story += [(FOLDER, event) for event in events_of(between_runs) if event.study_key == name]
+        withdrawal = FolderWithdrawals(data_dir).of(StudyKey(name))
     if not story:
         raise click.ClickException(f"No run and no study of a run has the name {name} (dicom-assets runs, studies).")
+    story.sort(key=lambda one: one[1].at)
     rows = [_event_row(run, event) for run, event in story if event.name != "stage_progress"]
     print_rows(rows, EVENT_COLUMNS, as_json=as_json)
+    if withdrawal is not None:
+        click.echo(f"{name} {withdrawal.said()}", err=True)
 
 
 def _show_run(run: PastRun, events: list[Event], as_json: bool) -> None:
     if as_json:
-        print_rows([_event_row(run, event) for event in events], EVENT_COLUMNS, as_json=True)
+        print_rows([_event_row(run.name, event) for event in events], EVENT_COLUMNS, as_json=True)
     else:
         click.echo((run.folder / "overview.txt").read_text(encoding="utf-8"), nl=False)
 
 
-def _event_row(run: PastRun, event: Event) -> dict[str, Cell]:
+def _event_row(run: str, event: Event) -> dict[str, Cell]:
     facts = ", ".join(f"{name} {_plain(value)}" for name, value in event.facts.items() if value != "")
     return {
         "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
-        "run": run.name.rpartition("_")[2],
+        "run": run.rpartition("_")[2] if run.startswith("run_at_") else run.replace("_", " "),
         "study": event.study_key,
         "event": event.name.replace("_", " "),
         "facts": facts,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dicom_assets.cli.surroundings import open_identity_db, plain_errors
+from dicom_assets.cli.surroundings import open_identity_db, plain_errors, setting
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
@@ -27,7 +28,8 @@ def studies(names: tuple[str, ...]) -> None:
     """Translate study keys to original Study Instance UIDs and back.
 
     For those who may open the identity database (IDENTITY_DB_URL, IDENTITY_SECRET_FILE). Prints one
-    study a line: key, tab, original UID. Exits 1 when a name is unknown.
+    study a line: key, tab, original UID; of a withdrawn one another tab and how far that is. Exits 1
+    when a name is unknown.
     """
     with plain_errors(), open_identity_db() as database:
         unknown = _print_studies(database, names)
@@ -37,14 +39,22 @@ def studies(names: tuple[str, ...]) -> None:
 def _print_studies(database: DryRunIdentityDatabase, names: tuple[str, ...]) -> bool:
     """Print what is asked for; True when something was not found."""
     known = [(study.study_key, study.original_study_uid) for study in database.studies()]
+    withdrawn = _withdrawn()
     if not names:
         for key, uid in known:
-            click.echo(f"{key}\t{uid}")
+            click.echo(f"{key}\t{uid}{withdrawn.get(key, '')}")
         return False
     unknown = [name for name in names if not any(name in pair for pair in known)]
     for key, uid in known:
         if key in names or uid in names:
-            click.echo(f"{key}\t{uid}")
+            click.echo(f"{key}\t{uid}{withdrawn.get(key, '')}")
     for name in unknown:
         click.echo(f"No study has the key or original Study Instance UID {name}.", err=True)
     return bool(unknown)
+
+
+def _withdrawn() -> dict[str, str]:
+    """Study key to what is to be said of its withdrawal."""
+    from dicom_assets.adapters.withdrawals import FolderWithdrawals
+
+    return {one.study_key: f"\t{one.said()}" for one in FolderWithdrawals(Path(setting("DATA_DIR"))).all()}

@@ -6,8 +6,10 @@ import dagster as dg
 
 from dicom_assets.defs.assets import advance_studies, reviewed
 from dicom_assets.defs.jobs import publish_reviewed_studies
+from dicom_assets.defs.notifications import failed_runs, notifications_sensor
 from dicom_assets.defs.resources import Settings
 from dicom_assets.defs.sensors import reviewed_study_sensor
+from dicom_assets.defs.withdrawals import not_withdrawn, withdrawn_reviews
 
 
 def build_definitions(resources: Mapping[str, Settings]) -> dg.Definitions:
@@ -15,7 +17,8 @@ def build_definitions(resources: Mapping[str, Settings]) -> dg.Definitions:
     return dg.Definitions(
         assets=[reviewed, advance_studies],
         jobs=[publish_reviewed_studies],
-        sensors=[reviewed_study_sensor],
+        sensors=[reviewed_study_sensor, withdrawn_reviews, failed_runs, notifications_sensor],
+        asset_checks=[not_withdrawn],
         resources=dict(resources),
         executor=dg.in_process_executor,
     )

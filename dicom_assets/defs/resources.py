@@ -12,6 +12,7 @@ import dagster as dg
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
 from dicom_assets.adapters.identity_db.secret import read_key, read_secret
+from dicom_assets.adapters.notifier import Notifier
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
@@ -23,10 +24,11 @@ from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
 from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
 from dicom_assets.adapters.registration import load_registration
+from dicom_assets.adapters.removal import DicomwebRemover, OrthancRemover
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
 from dicom_assets.errors import ConfigurationError
-from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs
+from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs, StudyRemover
 from dicom_assets.steps.turnstile import DailyWindow, Turnstile
 
 STAGING_PROTOCOLS = ("auto", "dicomweb", "c-get", "c-move")
@@ -243,6 +245,9 @@ class ResearchPacsResource(PacsSettings):
 
     storage_commitment: str
     transcode: str
+    rest_url: str
+    rest_user: str
+    rest_password_file: str
 
     def node(self) -> PacsNode:
         """Where it listens."""
@@ -274,6 +279,35 @@ class ResearchPacsResource(PacsSettings):
         transcode = one_of("RESEARCH_PACS_TRANSCODE", self.transcode, ("no", "lossless")) == "lossless"
         commitment = StorageCommitment(local, self.node(), CommitmentScp(local), mode)
         return CStorePacs(local, self.node(), commitment, transcode)
+
+    def rest_node(self) -> DicomwebNode | None:
+        """Where its own REST interface answers, None where none is set.
+
+        Raises:
+            ConfigurationError: the URL, the credentials or a TLS file can't be used.
+        """
+        if not self.rest_url.strip():
+            return None
+        return DicomwebNode.of(
+            "RESEARCH_PACS",
+            self.rest_url,
+            TlsFiles("RESEARCH_PACS", self.tls_ca_file, self.tls_cert_file, self.tls_key_file),
+            user=self.rest_user,
+            password_file=self.rest_password_file,
+            timeout_seconds=self._timeout_seconds("RESEARCH_PACS"),
+            service="REST",
+        )
+
+    def remover(self) -> StudyRemover | None:
+        """How it can be told to delete a study: by Orthanc's REST interface, else over DICOMweb, where these are set.
+
+        Raises:
+            ConfigurationError: a URL, credentials or a TLS file can't be used.
+        """
+        node = self.rest_node()
+        if node is not None:
+            return OrthancRemover(node)
+        return DicomwebRemover(self.dicomweb_node()) if self.dicomweb_url.strip() else None
 
 
 class TransfersResource(Settings):
@@ -401,3 +435,29 @@ class DataDirResource(Settings):
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR {folder} can't be made ({type(error).__name__}).") from None
         return folder
+
+
+class NotificationsResource(Settings):
+    """Who is told of what needs a person, and where the web interface is for links."""
+
+    urls_file: str
+    dagster_ui_url: str
+
+    def notifier(self) -> Notifier | None:
+        """Where messages go; None where nobody is to be told.
+
+        Raises:
+            ConfigurationError: the file, or a line of it, can't be used, or the extra `notify` is not installed.
+        """
+        return Notifier.of(Path(self.urls_file)) if self.urls_file.strip() else None
+
+    def link(self, path: str) -> str:
+        """The address of a page of the web interface; empty where it is not set.
+
+        Raises:
+            ConfigurationError: DAGSTER_UI_URL is no address.
+        """
+        url = self.dagster_ui_url.strip().rstrip("/")
+        if url and not url.startswith(("http://", "https://")):
+            raise ConfigurationError("DAGSTER_UI_URL must begin with http:// or https://, or be empty.")
+        return f"{url}{path}" if url else ""

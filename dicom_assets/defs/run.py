@@ -69,11 +69,12 @@ class Run:
         keys = partition_keys(self._context)
         around, config = self._around, self._config
         if keys is not None:
-            return select_by_key(around.review_db, around.identity_db, keys)
+            return select_by_key(around.review_db, around.identity_db, around.withdrawals, keys)
         ends_registered = not config.publish and not config.refresh
         return select_from_queue(
             around.review_db,
             around.identity_db,
+            around.withdrawals,
             limit=config.limit,
             is_done=lambda study: ends_registered and stands_registered(study, around),
         )
@@ -101,6 +102,19 @@ class Run:
         self._context.log.info("%d studies to work on, %d more waiting.", len(keys), selection.waiting)
         for study_key, why in conflicts:
             self._context.log.warning("%s left out, %s", study_key, why)
+        self._report_withdrawals()
+
+    def _report_withdrawals(self) -> None:
+        """Remind of studies that researchers still see and should not."""
+        try:
+            withdrawals = self._around.withdrawals.all()
+        except StorageError as error:
+            self._context.log.error(str(error))
+            return
+        for one in withdrawals:
+            if one.is_open:
+                self._audit.event("withdrawal_stands", one.study_key, {"state": one.state, "reason": one.said()})
+                self._context.log.error("%s %s", one.study_key, one.said())
 
     def _report_stage(self, outcome: StageOutcome) -> None:
         stage, key, facts = outcome.stage, outcome.study_key, outcome.facts

@@ -10,6 +10,7 @@ from dicom_assets.defs.resources import (
     DeidentificationResource,
     IdentityDbResource,
     LocalNodeResource,
+    NotificationsResource,
     RegistrationResource,
     ResearchPacsResource,
     ReviewDbResource,
@@ -28,6 +29,7 @@ _RESOURCES: dict[str, tuple[type[Settings], str]] = {
     "registration": (RegistrationResource, "REGISTRATION"),
     "deidentification": (DeidentificationResource, "DEIDENTIFICATION"),
     "data_dir": (DataDirResource, "DATA_DIR"),
+    "notifications": (NotificationsResource, ""),
 }
 _ODD_NAMES = {
     ("transfers", "retry_seconds"): "PACS_RETRY_SECONDS",
@@ -36,6 +38,7 @@ _ODD_NAMES = {
     ("registration", "research_db_url"): "RESEARCH_DB_URL",
     ("deidentification", "uid_root"): "UID_ROOT",
     ("data_dir", "path"): "DATA_DIR",
+    ("notifications", "urls_file"): "NOTIFY_URLS_FILE",
 }
 
 

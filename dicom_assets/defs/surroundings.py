@@ -14,12 +14,14 @@ from dicom_assets.adapters.pacs.canary import ProvenMoves
 from dicom_assets.adapters.pacs.probe import addresses_of
 from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
 from dicom_assets.adapters.study_store import FolderStudyStore
+from dicom_assets.adapters.withdrawals import FolderWithdrawals
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
     LocalNodeResource,
+    NotificationsResource,
     RegistrationResource,
     ResearchPacsResource,
     ReviewDbResource,
@@ -48,6 +50,8 @@ class Resources:
     registration: RegistrationResource
     deidentification: DeidentificationResource
     data_dir: DataDirResource
+    notifications: NotificationsResource | None = None
+    """None within a run: sensors tell people."""
 
 
 @contextmanager
@@ -94,6 +98,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
                 identity_db=identity_db,
                 registration=registration,
                 store=store,
+                withdrawals=FolderWithdrawals(data_dir),
                 audit=audit,
                 executor=executor,
                 settings=settings,

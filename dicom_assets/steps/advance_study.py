@@ -17,6 +17,7 @@ from dicom_assets.errors import (
     StudyBusyError,
     StudyError,
     StudyNotApprovedError,
+    StudyWithdrawnError,
 )
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
@@ -32,16 +33,19 @@ from dicom_assets.steps.ports import (
     StageFolder,
     StagingPacs,
     StudyStore,
+    Withdrawals,
 )
 from dicom_assets.steps.publish_study import publish_study
 from dicom_assets.steps.pull_study import pull_study, standing_pull
 from dicom_assets.steps.register_study import register_study, standing_registration
-from dicom_assets.steps.select_studies import SelectedStudy
+from dicom_assets.steps.select_studies import SelectedStudy, withdrawn_reason
 from dicom_assets.steps.turnstile import Turnstile
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 NO_ENCOUNTER = "no_encounter"
 """Where the old pipeline put the images of a study that could not be linked."""
+WITHDRAWN_SECONDS = 0.5
+"""How often a study that is under way is looked up among the withdrawn ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Surroundings:
     identity_db: IdentityDb
     registration: Registration
     store: StudyStore
+    withdrawals: Withdrawals
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
@@ -175,6 +180,7 @@ class _Journey:
 
     def _advance(self, stage: Stage) -> None:
         self._go_on()
+        self._refuse_withdrawn()
         audit, key = self._around.audit, self._study.study_key
         audit.event("stage_started", key, {"stage": stage})
         outcome = self._do(stage)
@@ -238,6 +244,7 @@ class _Journey:
         around, key = self._around, self._study.study_key
         if standing_registration(around.store, key, self._pulled(), deidentified, around.registration) is None:
             raise _not_ready(Stage.REGISTERED)
+        around.withdrawals.is_sending(key)
         outcome = publish_study(
             key,
             deidentified,
@@ -248,7 +255,9 @@ class _Journey:
             patience=self._patience(),
             turnstile=around.research_turnstile,
         )
+        self._refuse_withdrawn()
         around.review_db.mark_published(self._study.reviewed.study_uid)
+        around.withdrawals.is_settled(key)
         return outcome
 
     def _pulled(self) -> StageFolder:
@@ -275,6 +284,12 @@ class _Journey:
         if self._is_stopped():
             raise RunStoppedError("The run was stopped; the next one goes on from here.")
 
+    def _refuse_withdrawn(self) -> None:
+        """Stop a study that was withdrawn, also while it is being sent: who withdraws it waits for us to let go."""
+        withdrawal = self._around.withdrawals.of(self._study.study_key)
+        if withdrawal is not None and withdrawal.holds_back:
+            raise StudyWithdrawnError(withdrawn_reason(withdrawal))
+
     def _patience(self) -> Patience:
         return Patience(self._around.patience_seconds, self._pause)
 
@@ -286,14 +301,19 @@ class _Journey:
         until = time.monotonic() + seconds
         while (rest := until - time.monotonic()) > 0:
             self._go_on()
+            self._refuse_withdrawn()
             time.sleep(min(rest, 0.5))
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0
+        looked_at = time.monotonic()
 
         def tell(done: int, total: int) -> None:
-            nonlocal last_told
+            nonlocal last_told, looked_at
             self._go_on()
+            if time.monotonic() - looked_at > WITHDRAWN_SECONDS:
+                looked_at = time.monotonic()
+                self._refuse_withdrawn()
             if done == total or (done - last_told) * 20 >= total:
                 last_told = done
                 facts: dict[str, Fact] = {"stage": stage, "done": done, "total": total}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
@@ -28,6 +28,7 @@ from dicom_assets.study import (
     Subject,
     UidLevel,
 )
+from dicom_assets.withdrawal import Withdrawal, WithdrawalState
 
 
 class Pacs(Protocol):
@@ -87,6 +88,24 @@ class ResearchPacs(Pacs, Protocol):
         """
 
 
+class StudyRemover(Protocol):
+    """A way to have a research PACS delete a study."""
+
+    @property
+    def name(self) -> str:
+        """What is asked and how, for the person who is asked whether to do it."""
+
+    def remove(self, study_uid: str, ours: Collection[str]) -> int:
+        """Have the whole study deleted and return how many instances the PACS said it had; whether they went is not
+        told. `ours` are SOP Instance UIDs that we published.
+
+        Raises:
+            RemovalNotOfferedError: the PACS does not let us, or what it has is not a de-identified study of ours.
+            PacsAwayError: it can't be asked for now.
+            PacsError: it failed.
+        """
+
+
 class ReviewDb(Protocol):
     """The database of django-dicom-review. It is asked, and told of the outcome; it owns the reviews."""
 
@@ -111,6 +130,21 @@ class ReviewDb(Protocol):
 
     def mark_error(self, study_uid: str, message: str) -> None:
         """Set the processing error of every row of the study; `message` holds no value."""
+
+    def mark_withdrawn(self, study_uid: str, message: str, *, is_gone: bool) -> None:
+        """Set the processing error of every row, published or not; with `is_gone` take `image_published` off as well.
+
+        Doing it again changes nothing; a study without a row is none of this database's.
+        """
+
+    def objections_to(self, study_uid: str) -> tuple[tuple[str, ...], str]:
+        """What rows and reviews of a study hold against it, whether or not it is published, and their version."""
+
+    def is_published(self, study_uid: str) -> bool:
+        """Whether a row of the study says so."""
+
+    def mark_lifted(self, study_uid: str) -> None:
+        """Take `image_published` and the processing error off every row, so that the next run looks at the study."""
 
 
 class IdentityDb(Protocol):
@@ -176,6 +210,17 @@ class Registration(Protocol):
 
         Raises:
             RegistrationRefusedError: the study can't be linked; the message goes to the review row.
+        """
+
+
+@runtime_checkable
+class Unlinking(Protocol):
+    """What a registration hook may offer besides: taking back what it wrote of a study."""
+
+    def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
+        """Take a withdrawn study's link with its images back; doing it again changes nothing.
+
+        `study_uids` are its replacements. Returns counts of rows.
         """
 
 
@@ -286,8 +331,44 @@ class StudyStore(Protocol):
     def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
         """A finished stage, or None."""
 
+    def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:
+        """The manifest of a stage that was finished once, also where its images were removed or it was taken back."""
+
+    def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
+        """The manifests of that stage of all other studies that have it and of which it was not taken back."""
+
+    def retire(self, study_key: StudyKey, stage: Stage) -> None:
+        """Let a finished stage count as not done; its manifest stays to be read about. The study has to be locked."""
+
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> StageDraft:
         """A draft to write the stage into; it still holds what a killed run left that named the same `resume`."""
+
+
+class Withdrawals(Protocol):
+    """What is known of withdrawn studies. Any number of processes may use it."""
+
+    def of(self, study_key: StudyKey) -> Withdrawal | None:
+        """What is known of a study's withdrawal; None for a study that never was.
+
+        Raises:
+            StorageError: nobody can tell.
+        """
+
+    def all(self) -> Sequence[Withdrawal]:
+        """Every withdrawal, lifted ones too.
+
+        Raises:
+            StorageError: a record can't be read.
+        """
+
+    def set(self, found: Withdrawal, state: WithdrawalState, by: str) -> Withdrawal:
+        """Bring a study's withdrawal into a state; what is there already stays as it is."""
+
+    def is_sending(self, study_key: StudyKey) -> None:
+        """Write down that a study may be in the research PACS from now on, in parts or whole."""
+
+    def is_settled(self, study_key: StudyKey) -> None:
+        """Forget that a study is on its way: the review database says that it is published, or it is gone again."""
 
 
 class AuditTrail(Protocol):

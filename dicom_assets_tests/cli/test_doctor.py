@@ -365,6 +365,8 @@ def test_a_site_in_order_has_no_red_line_and_is_left_as_it_was(site: Site) -> No
     yellow = {name for name, check in report.items() if check["state"] == "yellow"}
     assert yellow == {
         "clock",
+        "notifications",
+        "research PACS: removal",
         "staging PACS: TLS",
         "staging PACS: DICOMweb",
         "research PACS: TLS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
@@ -15,6 +15,7 @@ from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.registration.encounter_query import EncounterQuery
 from dicom_assets.adapters.registration.study_row import StudyLink, write_study
 from dicom_assets.adapters.registration.time_limit import limit_statements
+from dicom_assets.adapters.registration.unlinking import unlink_study
 from dicom_assets.errors import RegistrationRefusedError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
@@ -132,6 +133,11 @@ class ResearchDatabaseRegistration:
         with self._opened.writing.writing() as connection:
             link = _link(connection, study, encounter_id)
             return write_study(connection, self._opened.study_table, study, link, self._clock())
+
+    def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
+        """Take a withdrawn study's link with its images back, in one transaction; doing it again changes nothing."""
+        with self._opened.writing.writing() as connection:
+            return unlink_study(connection, self._opened.study_table, original_study_uid, study_uids, self._clock())
 
     def _encounter_of(self, study: RegisteredStudy) -> int | None:
         """The encounter that the accession number leads to, asked for where a query that writes can do no harm."""

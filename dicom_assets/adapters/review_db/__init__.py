@@ -3,5 +3,6 @@
 from dicom_assets.adapters.review_db.answers import ApprovalPage, ReviewPosition
 from dicom_assets.adapters.review_db.database import ReviewDatabase
 from dicom_assets.adapters.review_db.rules import Standing
+from dicom_assets.adapters.review_db.withdrawn import Objection
 
-__all__ = ["ApprovalPage", "ReviewDatabase", "ReviewPosition", "Standing"]
+__all__ = ["ApprovalPage", "Objection", "ReviewDatabase", "ReviewPosition", "Standing"]

@@ -10,6 +10,7 @@ from typing import Self
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from dicom_assets.adapters.databases import Database, open_database
+from dicom_assets.adapters.review_db import withdrawn
 from dicom_assets.adapters.review_db.answers import ApprovalPage, MarkedStudy, ReviewPosition
 from dicom_assets.adapters.review_db.loading import load_records
 from dicom_assets.adapters.review_db.rules import NO_TIME, UNUSABLE, Standing, StudyRecord
@@ -21,6 +22,7 @@ from dicom_assets.adapters.review_db.tables import (
     is_true,
     reflect_tables,
 )
+from dicom_assets.adapters.review_db.withdrawn import Objection
 from dicom_assets.errors import StudyNotApprovedError
 from dicom_assets.study import ReviewConflict, ReviewedStudy
 
@@ -194,6 +196,47 @@ class ReviewDatabase:
                     processing_error_msg=" ".join(message.split())[:length],
                 )
             )
+
+    def objections(self, in_flight: Collection[str] = ()) -> Sequence[Objection]:
+        """Published studies that a row's or a review's flag objects to, and those of `in_flight` that one does.
+
+        Whether another review approves does not count. A study without any review left is none of them.
+        """
+        with self._database.reading() as connection:
+            records = self._load(connection, withdrawn.may_be_objected_to(self._tables))
+            known = {record.study_uid for record in records}
+            for uid in in_flight:
+                if uid.strip() not in known:
+                    records += self._load(connection, self._is(uid))
+        return withdrawn.objections(records)
+
+    def objections_to(self, study_uid: str) -> tuple[tuple[str, ...], str]:
+        """What rows and reviews of a study hold against it, whether or not it is published, and their version."""
+        with self._database.reading() as connection:
+            found = withdrawn.objections(self._load(connection, self._is(study_uid)))
+        return (found[0].reasons, found[0].version) if found else ((), "")
+
+    def mark_withdrawn(self, study_uid: str, message: str, *, is_gone: bool) -> None:
+        """Set the error of every row, published or not; with `is_gone` take `image_published` off as well.
+
+        `message` holds no value. Doing it again changes nothing.
+        """
+        with self._database.writing() as connection:
+            rows = self._tables.study.c.id.in_(self._ids(connection, study_uid))
+            withdrawn.mark_withdrawn(connection, self._tables, rows, message, self._clock(), is_gone=is_gone)
+
+    def is_published(self, study_uid: str) -> bool:
+        """Whether a row of the study says so."""
+        study = self._tables.study
+        published = select(study.c.id).where(self._is(study_uid), is_true(study.c.image_published))
+        with self._database.reading() as connection:
+            return connection.execute(published).first() is not None
+
+    def mark_lifted(self, study_uid: str) -> None:
+        """Take `image_published` and the error off every row, so that the next run looks at the study."""
+        with self._database.writing() as connection:
+            rows = self._tables.study.c.id.in_(self._ids(connection, study_uid))
+            withdrawn.mark_lifted(connection, self._tables, rows)
 
     def errors(self) -> Sequence[MarkedStudy]:
         """Studies that are marked with an error and not published, oldest first; each once, with its newest message."""

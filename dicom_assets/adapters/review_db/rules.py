@@ -106,6 +106,11 @@ class StudyRecord:
         return sorted((review for row in self.rows for review in row.reviews), key=lambda review: review.id)
 
     @property
+    def version(self) -> str:
+        """Sixteen hex digits that change with every change of a review."""
+        return _version(self.reviews)
+
+    @property
     def standing(self) -> Standing:
         """Where the study stands, its outcome of earlier runs included."""
         if any(row.image_published for row in self.rows):
@@ -145,7 +150,7 @@ class StudyRecord:
         return ReviewedStudy(
             study_uid=self.study_uid,
             approved_at=min(review.created for review in approving),
-            version=_version(self.reviews),
+            version=self.version,
             has_protocol_series=any(review.has_protocol_series for review in approving),
             comments=tuple(comment for comment in comments if comment),
         )
@@ -172,7 +177,6 @@ class StudyRecord:
 
 
 def _version(reviews: Iterable[Review]) -> str:
-    """Sixteen hex digits that change with every change of a review."""
     facts = [
         f"{r.id} {r.modified.isoformat()} {r.has_phi} {r.relevant} {r.has_reconstruction} {r.exclude} "
         f"{r.has_protocol_series}"

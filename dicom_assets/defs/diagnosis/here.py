@@ -66,6 +66,7 @@ def _problems(resources: Resources) -> Iterator[str]:
         lambda: _one_of("RESEARCH_PACS_PROTOCOL", research.protocol, RESEARCH_PROTOCOLS),
         lambda: _web_url("RESEARCH_PACS", research.protocol, research.dicomweb_url),
         lambda: research.dicomweb_url.strip() and research.dicomweb_node(),
+        research.rest_node,
         lambda: _one_of("RESEARCH_PACS_STORAGE_COMMITMENT", research.storage_commitment, ("auto", "required", "no")),
         lambda: _one_of("RESEARCH_PACS_TRANSCODE", research.transcode, ("no", "lossless")),
         transfers.patience_seconds,
