@@ -6,6 +6,7 @@ password, a parameter or what a driver wrote (drivers quote values): see `databa
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url
 from sqlalchemy.pool import NullPool
 
-from dicom_assets.adapters.database_errors import opening_error, our_error
+from dicom_assets.adapters.database_errors import Cause, opening_error, our_error
 from dicom_assets.errors import ConfigurationError, StudyError
 
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -62,6 +63,18 @@ class Database:
         if self.read_only:
             raise ConfigurationError(f"The database of {self.setting} is open for reading only; nothing was written.")
         with self._errors(), self.engine.execution_options(dicom_assets_writes=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """A transaction to see what may be done, which holds up nobody: one for writing, but on SQLite for reading.
+
+        Raises:
+            ConfigurationError: an SQLite file that shall be written can't be.
+        """
+        if not self.read_only and self.engine.dialect.name == "sqlite":
+            _require_writable(sqlite_path(self.engine.url, self.setting), f"{self.setting} ({self.place})")
+        with self.reading() if self.read_only or self.engine.dialect.name == "sqlite" else self.writing() as connection:
             yield connection
 
     def close(self) -> None:
@@ -151,6 +164,13 @@ def _is_sqlite(url: URL) -> bool:
 def _require_file(path: Path, setting: str) -> None:
     if not path.is_file():
         raise ConfigurationError(f"{setting}: there is no file {path}; correct the path, or create the database first.")
+
+
+def _require_writable(path: Path, where: str) -> None:
+    """SQLite itself would tell only once it has the file's lock; its journal lies in the folder."""
+    as_we_are = os.access in os.supports_effective_ids
+    if not all(os.access(each, os.W_OK, effective_ids=as_we_are) for each in (path, path.absolute().parent)):
+        raise ConfigurationError(f"The database of {where} {Cause.READ_ONLY.value}.")
 
 
 def _missing_driver(url: URL, setting: str) -> str:

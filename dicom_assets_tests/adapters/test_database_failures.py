@@ -20,6 +20,7 @@ from dicom_assets.adapters.database_columns import reflected_columns
 from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.adapters.review_db.tables import reflect_tables
+from dicom_assets.demo.databases import create_review_db, published_and_failed
 from dicom_assets.errors import ConfigurationError, DicomAssetsError, StudyError, TransientError
 from dicom_assets_tests.adapters.builders import (
     NOON,
@@ -29,6 +30,7 @@ from dicom_assets_tests.adapters.builders import (
     sqlite_file,
 )
 from dicom_assets_tests.certificates import Certificates
+from dicom_assets_tests.conftest import SmallSite, of_the_demo
 from dicom_assets_tests.database_servers import LOGIN, PASSWORD, MariaDbServer, PostgresqlServer, execute
 from dicom_assets_tests.waiting import write_lock
 
@@ -128,6 +130,34 @@ def test_server_that_stops_is_a_passing_error_and_is_found_again_when_it_is_back
     assert [study.study_uid for study in review_db.ready()] == [STUDY_UID]
     review_db.mark_published(study.study_uid)
     assert tables.row(STUDY)["image_published"]
+
+
+def test_server_that_stops_after_the_selection_costs_a_run_and_nothing_else(
+    mariadb_server: MariaDbServer, make_site: SmallSite
+) -> None:
+    server = mariadb_server
+    url = server.new_url()
+    create_review_db(url, of_the_demo(5))
+    site = make_site((5,), REVIEW_DB_URL=url)
+    study = site.study().study_uid
+
+    def judge(_uid: str, keep: Callable[[], int]) -> int:
+        if len(site.research.offered) == 1:
+            server.stop()
+        return keep()
+
+    site.research.judge = judge
+    try:
+        assert not site.deployment.execute().success
+    finally:
+        server.start()
+    assert AWAY in site.deployment.overview()
+    assert published_and_failed(url) == (frozenset(), frozenset())
+    offered = list(site.research.offered)
+
+    assert site.deployment.execute().success
+    assert site.research.offered == offered
+    assert published_and_failed(url) == ({study}, frozenset())
 
 
 def trusting(server: Server, authority: Path) -> str:
@@ -293,7 +323,7 @@ def test_file_that_we_may_not_write_is_told_at_start(open_folder: Path) -> None:
     file.chmod(0o444)
     before = file.read_bytes()
     with as_nobody():
-        with pytest.raises(ConfigurationError, match=r"REVIEW_DB_URL.*is read-only.*SQLITE_READONLY"):
+        with pytest.raises(ConfigurationError, match=r"REVIEW_DB_URL.*review\.db\) is read-only"):
             ReviewDatabase.open(tables.url)
         review_db = ReviewDatabase.open(tables.url, read_only=True)
         assert [study.study_uid for study in review_db.ready()] == [STUDY_UID]

@@ -27,7 +27,7 @@ from dicom_assets_tests.deployment import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "databases.md").read_text()
 LOGIN, PASSWORD = "dicom_assets", "change-me"
-NUMBERS = (2, 7, 10)
+NUMBERS = (5, 7, 10)
 STUDIES = of_the_demo(*NUMBERS)
 STUDY = "staging_radiologystudy"
 OPTIONAL = ("patient_id", "accession_no")
@@ -94,6 +94,7 @@ def test_the_whole_job_runs_with_the_rights_of_the_page(place: Place, make_site:
     states = {check["check"]: (check["state"], check["finding"]) for check in json.loads(doctor.output)["checks"]}
     assert states["review database"] == ("green", "opens, with the tables, columns and rights that are needed")
     assert states["research database"][0] == "green"
+    assert states["clock"] == ("green", "agrees with that of REVIEW_DB_URL")
 
     result = site.deployment.execute()
 
@@ -199,7 +200,7 @@ def test_login_without_rights_on_columns_for_errors_is_shown_by_the_doctor(
         for statement in rights("mariadb", "review")
     ]
     execute(url, statements)
-    site = make_site((2,), REVIEW_DB_URL=mariadb_server.url(name, "sentinel_c2", PASSWORD))
+    site = make_site((5,), REVIEW_DB_URL=mariadb_server.url(name, "sentinel_c2", PASSWORD))
 
     doctor = CliRunner().invoke(main, ["doctor", "--json"], env=site.deployment.process_environment())
 

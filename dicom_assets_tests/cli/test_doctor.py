@@ -533,3 +533,18 @@ def test_a_clock_that_agrees_with_the_web_server_is_green(world: World) -> None:
 
     assert report["clock"]["state"] == "green"
     assert "STAGING_PACS_DICOMWEB_URL" in report["clock"]["finding"]
+
+
+def test_approved_rows_that_no_run_can_use_are_named_in_yellow(world: World) -> None:
+    copy = shutil.copy(world.site.deployment.folder / "review.db", world.folder / "review.db")
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("UPDATE staging_radiologystudy SET original_study_uid = '1.2.*'")
+        connection.commit()
+    before = Path(copy).read_bytes()
+
+    report = report_of(examine(world.site, "--json", REVIEW_DB_URL=f"sqlite:///{copy}"))
+
+    assert report["review database"]["state"] == "yellow"
+    assert f"study UID is not a UID: {STUDY.number}" in report["review database"]["finding"]
+    assert red(report) == []
+    assert Path(copy).read_bytes() == before

@@ -58,7 +58,7 @@ class ReviewDatabase:
         database = open_database(url, SETTING, read_only=read_only)
         try:
             tables = reflect_tables(database)
-            with database.reading() if read_only else database.writing() as connection:
+            with database.looking() as connection:
                 tables.try_rights(connection, to_write=not read_only)
             return cls(database, tables, clock)
         except BaseException:

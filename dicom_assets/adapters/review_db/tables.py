@@ -88,10 +88,13 @@ class ReviewTables:
         return select(*columns, self.study_uid().label("uid"))
 
     def try_rights(self, connection: Connection, *, to_write: bool) -> None:
-        """Read, and where asked write, all columns of no row, so that a right that lacks shows before any work."""
+        """Read, and where asked write, all columns of no row, so that a right that lacks shows before any work.
+
+        SQLite knows no rights, and an UPDATE would wait for whoever writes there.
+        """
         connection.execute(select(self.study).where(false()))
         connection.execute(select(self.review).where(false()))
-        if to_write:
+        if to_write and connection.dialect.name != "sqlite":
             written = ["image_published", *(name for name in _ERROR_COLUMNS if self.has_error_columns)]
             connection.execute(update(self.study).where(false()).values({name: self.study.c[name] for name in written}))
 
