@@ -76,17 +76,14 @@ def problem_in(answer: Mapping[str, Any], method: str, refusals: frozenset[str])
             f"The registration hook's {method} failed ({answer['failed']}{place}): {TRACES}."
         )
     elif "odd" in answer:
-        problem = RegistrationFailedError(f"The registration hook's {method} returned a {answer['odd']}.")
+        problem = RegistrationFailedError(
+            f"The registration hook's {method} returned what can't be used ({answer['odd']})."
+        )
     if problem is not None:
         problem.trace = answer.get("trace", "")
     return problem
 
 
 def _nonsense(method: str, answer: object, wanted: str) -> RegistrationFailedError:
-    return RegistrationFailedError(
-        f"The registration hook's {method} returned {_kind_of(answer)} that can't be used: it must return {wanted}."
-    )
-
-
-def _kind_of(answer: object) -> str:
-    return f"a {type(answer).__name__}"
+    what = f"The registration hook's {method} returned what can't be used ({type(answer).__name__})"
+    return RegistrationFailedError(f"{what}: it must return {wanted}.")

@@ -20,6 +20,9 @@ from dicom_assets.errors import ConfigurationError, RegistrationAwayError, Regis
 
 TIMEOUT_SETTING = "REGISTRATION_TIMEOUT_SECONDS"
 CLOSE_SECONDS = 5.0
+LEAST_LOAD_SECONDS = 60.0
+"""Imports take their time on a busy machine, whatever is expected of the answers."""
+
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from dicom_assets.adapters.own_hook.child import main; main(int(sys.argv[2]), int(sys.argv[3]))"
@@ -101,8 +104,9 @@ class HookProcess:
 
     def _told(self, message: Mapping[str, Any], method: str) -> dict[str, Any]:
         """The answer to a message; the empty method stands for loading the hook."""
+        seconds = self._timeout if method else max(self._timeout, LEAST_LOAD_SECONDS)
         try:
-            answer = self._answer(message)
+            answer = self._answer(message, seconds)
         except (EOFError, OSError):
             self._end()
             if not method:
@@ -114,19 +118,19 @@ class HookProcess:
         if answer is not None:
             return answer
         self._end()
-        within = f"within {self._timeout:g} s ({TIMEOUT_SETTING})"
+        within = f"within {seconds:g} s ({TIMEOUT_SETTING})"
         if not method:
             raise ConfigurationError(f"{HOOK_SETTING}: the hook was not loaded {within}.")
         raise RegistrationAwayError(
             f"The registration hook's {method} did not answer {within} and was ended: the next run tries again."
         )
 
-    def _answer(self, message: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _answer(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
         connection = self._connection
         if connection is None:
             raise EOFError
         connection.send_bytes(json.dumps(message).encode())
-        if not connection.poll(self._timeout):
+        if not connection.poll(seconds):
             return None
         answer: dict[str, Any] = json.loads(connection.recv_bytes())
         return answer
