@@ -5,15 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import load_dotenv
 
 from dicom_assets.errors import ConfigurationError, DicomAssetsError
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
     from dicom_assets.defs.surroundings import Resources
+
+
+DEFAULT_DATA_DIR = ".demo/data"
+"""As `definitions.SETTINGS` has it: reading that imports Dagster, which takes seconds."""
+
+
+def load_settings() -> None:
+    """Take settings from the file .env in this folder, as Dagster does; what the environment says wins."""
+    load_dotenv(Path.cwd() / ".env")
+
+
+def data_dir() -> Path:
+    """The setting DATA_DIR."""
+    return Path(os.environ.get("DATA_DIR") or DEFAULT_DATA_DIR)
 
 
 @contextmanager
