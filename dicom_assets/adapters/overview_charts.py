@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,9 @@ import pygal
 from dicom_assets.adapters.overview import Overview
 from dicom_assets.adapters.overview_summary import stage_seconds
 from dicom_assets.study import STAGES
+
+# pygal leaves a finder for map plugins behind, of an interface that Python has given up: each failed import would warn.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 WIDTH, HEIGHT = 520, 260
 MOST_POINTS = 200

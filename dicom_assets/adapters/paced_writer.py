@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from dicom_assets.errors import StorageError
 
+CHEAP_SECONDS = 0.005
+"""Of processor time. What costs less is written whenever something happened, but for a pause that is asked for."""
+
 
 class PacedWriter:
     """Calls `write` when something happened: on the caller's thread where that is allowed, else a little later.
@@ -72,12 +75,13 @@ class PacedWriter:
 
     def _write_timed(self) -> None:
         with self._writing:
-            began = time.monotonic()
+            began = time.thread_time()  # what it costs, however busy the machine is with other things
             try:
                 self._write()
             finally:
-                took = time.monotonic() - began
-                self._next_at = began + took + max(self._pause, took / self._share if took > 0.002 else 0.0)
+                took = time.thread_time() - began
+                rest = took / self._share if took > CHEAP_SECONDS else 0.0
+                self._next_at = time.monotonic() + max(self._pause, rest)
 
     def _raise_problem(self) -> None:
         problem, self._problem = self._problem, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = ("run", "started", "minutes", "state", "pulled", "deidentified", "registered", "published", "failed")
 EVENT_COLUMNS = ("at", "run", "event", "facts")
-QUIET = frozenset({"stage_progress", "stage_started"})
-"""Left out of a study's story for people; `--json` has them."""
+ENDS = frozenset({"stage_finished", "stage_skipped", "study_failed", "study_busy"})
+"""Of a stage: that it began goes without saying then."""
 
 RUNS_EXAMPLES = """
 \b
@@ -122,8 +123,16 @@ def _show_study(study_key: StudyKey, *, as_json: bool) -> None:
     if as_json:
         print_json([_event_json(run, event) for run, event in story])
     else:
-        rows = [_event_row(run, event) for run, event in story if event.name not in QUIET]
-        print_rows(rows, EVENT_COLUMNS, as_json=False)
+        print_rows([_event_row(run, event) for run, event in _for_people(story)], EVENT_COLUMNS, as_json=False)
+
+
+def _for_people(story: Sequence[tuple[str, Event]]) -> Iterator[tuple[str, Event]]:
+    """The story without progress, and without the beginnings of stages whose ends are told."""
+    ended = {(run, event.facts.get("stage")) for run, event in story if event.name in ENDS}
+    for run, event in story:
+        is_begun_only = event.name == "stage_started" and (run, event.facts.get("stage")) not in ended
+        if is_begun_only or event.name not in ("stage_progress", "stage_started"):
+            yield run, event
 
 
 def _event_json(run: str, event: Event) -> dict[str, object]:
