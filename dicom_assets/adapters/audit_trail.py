@@ -153,7 +153,7 @@ class RunFolder:
         now = datetime.now(UTC)
         record: dict[str, Fact] = {
             "version": EVENTS_VERSION,
-            "at": now.isoformat(timespec="milliseconds"),
+            "at": now.isoformat(timespec="microseconds"),
             "event": name,
         }
         if study_key is not None:

@@ -66,6 +66,7 @@ class Overview:
     left_out: Mapping[str, int] = field(default_factory=dict)
     conflicts: dict[StudyKey, str] = field(default_factory=dict)
     waiting: int = 0
+    to_be_removed: dict[StudyKey, str] = field(default_factory=dict)
     reviewed_protocol: set[StudyKey] = field(default_factory=set)
     found_protocol: set[StudyKey] = field(default_factory=set)
     studies: dict[StudyKey, StudyLine] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Overview:
             studies=lines,
             accepted_risks=dict(self.accepted_risks),
             conflicts=dict(self.conflicts),
+            to_be_removed=dict(self.to_be_removed),
             reviewed_protocol=set(self.reviewed_protocol),
             found_protocol=set(self.found_protocol),
         )
@@ -113,8 +115,9 @@ class Overview:
             self.finished_at = at
 
     def _note_study(self, at: datetime, name: str, study_key: StudyKey, facts: Mapping[str, Fact]) -> None:
-        if name == "study_left_out":
-            self.conflicts[study_key] = str(facts["reason"])
+        apart = {"study_left_out": self.conflicts, "withdrawal_stands": self.to_be_removed}.get(name)
+        if apart is not None:  # of studies that are not the run's
+            apart[study_key] = str(facts["reason"])
             return
         if name == "study_selected" and facts.get("protocol_series") == "yes":
             self.reviewed_protocol.add(study_key)

@@ -22,6 +22,10 @@ def overview_summary(overview: Overview) -> str:
 def _head(overview: Overview) -> Iterator[str]:
     yield f"**{_cell(state_of(overview))}**"
     yield ""
+    if overview.to_be_removed:
+        yield from _table_head("to be removed from the research PACS", "why")
+        yield from (_row(key, why) for key, why in sorted(overview.to_be_removed.items()))
+        yield ""
 
 
 def _stages(overview: Overview) -> Iterator[str]:

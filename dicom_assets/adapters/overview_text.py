@@ -10,7 +10,14 @@ from dicom_assets.study import STAGES, Stage
 
 def overview_text(overview: Overview) -> str:
     """The page; cheap, since it is written at every event."""
-    parts = (_head(overview), _table(overview), _problems(overview), _kept_back(overview), _rest(overview))
+    parts = (
+        _head(overview),
+        _alerts(overview),
+        _table(overview),
+        _problems(overview),
+        _kept_back(overview),
+        _rest(overview),
+    )
     return "".join(f"{line}\n" for part in parts for line in part)
 
 
@@ -33,6 +40,12 @@ def _head(overview: Overview) -> Iterator[str]:
     yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in overview.counts().items())
     if not overview.studies and overview.finished_at:
         yield "Nothing was left to do."
+
+
+def _alerts(overview: Overview) -> Iterator[str]:
+    if overview.to_be_removed:
+        yield "\nTO BE REMOVED from the research PACS, published before somebody objected:"
+        yield from (f"  {study_key} {why}" for study_key, why in sorted(overview.to_be_removed.items()))
 
 
 def _table(overview: Overview) -> Iterator[str]:

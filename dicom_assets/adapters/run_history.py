@@ -1,4 +1,4 @@
-"""What runs and commands left behind: read from `events.jsonl` and `commands.jsonl`, also of runs that were killed."""
+"""What runs left behind, and what happened between them: read from `events.jsonl`, also of runs that were killed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dicom_assets.adapters.audit_trail import EVENTS, EVENTS_VERSION, run_folders
-from dicom_assets.adapters.command_log import COMMANDS
+from dicom_assets.adapters.between_runs import FOLDER
 from dicom_assets.errors import StorageError
 from dicom_assets.study import StudyKey
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of `events.jsonl` or `commands.jsonl`; facts are value-free."""
+    """One line of `events.jsonl`; facts are value-free."""
 
     at: datetime
     name: str
@@ -81,7 +81,7 @@ def _read_run(folder: Path) -> PastRun:
 
 
 def story_of(data_dir: Path, study_key: StudyKey) -> list[tuple[str, Event]]:
-    """All that runs and commands say of a study, in order: the run's folder (empty for a command) and what happened.
+    """All that was written down of a study, in order: the name of the run's folder (`between_runs`) and what happened.
 
     Where a run finds the study reviewed otherwise than the one before it did, an event `review_changed` says so.
 
@@ -89,8 +89,13 @@ def story_of(data_dir: Path, study_key: StudyKey) -> list[tuple[str, Event]]:
         StorageError: a run's events can't be read.
     """
     needle = json.dumps(study_key)
-    places = [("", data_dir / "runs" / COMMANDS), *((run.name, run / EVENTS) for run in run_folders(data_dir))]
-    told = [(run, event) for run, file in places for event in events_of(file, needle) if event.study_key == study_key]
+    folders = [*run_folders(data_dir), data_dir / "runs" / FOLDER]
+    told = [
+        (folder.name, event)
+        for folder in folders
+        for event in events_of(folder / EVENTS, needle)
+        if event.study_key == study_key
+    ]
     return list(_with_review_changes(sorted(told, key=lambda pair: pair[1].at)))
 
 

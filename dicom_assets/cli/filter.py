@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_assets.cli.completion import study_keys
-from dicom_assets.cli.surroundings import data_dir, plain_errors
+from dicom_assets.cli.surroundings import data_dir, open_log, plain_errors
 from dicom_assets.cli.tables import Cell, json_option, print_rows
 from dicom_assets.errors import StageNotReadyError, StudyBusyError, StudyError
 from dicom_assets.study import Stage, StudyKey
 
 if TYPE_CHECKING:
-    from dicom_assets.adapters.command_log import CommandLog
+    from dicom_assets.adapters.between_runs import BetweenRuns
     from dicom_assets.adapters.study_store import FolderStudyStore
 
 EXAMPLES = """
@@ -32,7 +32,7 @@ Examples:
 COLUMNS = ("study", "level", "uid", "instances", "done")
 SUCCESSES = {"held back", "released", "would be held back", "would be released"}
 
-Change = Callable[["FolderStudyStore", "CommandLog | None", StudyKey, Collection[str]], str]
+Change = Callable[["FolderStudyStore", "BetweenRuns | None", StudyKey, Collection[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,6 @@ def filter_instances(names: tuple[str, ...], undo: bool, dry_run: bool, as_json:
     Exits 0 when all was done, 1 when something was not (unknown, published, in a run's hands), 2 when the command was
     given wrongly.
     """
-    from dicom_assets.adapters.command_log import CommandLog
     from dicom_assets.adapters.study_store import FolderStudyStore
 
     if undo and not names:
@@ -74,7 +73,7 @@ def filter_instances(names: tuple[str, ...], undo: bool, dry_run: bool, as_json:
             return
         find, change = (_held, _release) if undo else (_deidentified, _hold_back)
         named = {key: found for key in store.studies() if (found := list(find(store, key, names)))}
-        log = None if dry_run else CommandLog(data_dir())
+        log = None if dry_run else open_log()
         done = {key: _locked(store, log, key, found, change) for key, found in named.items()}
     everything = [one for found in named.values() for one in found]
     print_rows([_row(one, done[one.study_key]) for one in everything], COLUMNS, as_json=as_json)
@@ -104,7 +103,7 @@ def _held(store: FolderStudyStore, key: StudyKey, names: Collection[str] = ()) -
 
 
 def _locked(
-    store: FolderStudyStore, log: CommandLog | None, key: StudyKey, found: Sequence[Named], change: Change
+    store: FolderStudyStore, log: BetweenRuns | None, key: StudyKey, found: Sequence[Named], change: Change
 ) -> str:
     """Change a study, or without a log say what would be done; returns what was."""
     try:
@@ -116,7 +115,8 @@ def _locked(
         return f"not done: {error}"
 
 
-def _hold_back(store: FolderStudyStore, log: CommandLog | None, key: StudyKey, uids: Collection[str]) -> str:
+def _hold_back(store: FolderStudyStore, log: BetweenRuns | None, key: StudyKey, uids: Collection[str]) -> str:
+    from dicom_assets.adapters.between_runs import login
     from dicom_assets.steps.hold_back import hold_back, require_unpublished
 
     if log is None:
@@ -128,16 +128,17 @@ def _hold_back(store: FolderStudyStore, log: CommandLog | None, key: StudyKey, u
             err=True,
         )
     result = hold_back(store, key, uids)
-    log.event("instances_held_back", key, {"instances": result.instances, "left": result.left})
+    log.event("instances_held_back", key, {"by": login(), "instances": result.instances, "left": result.left})
     return "held back"
 
 
-def _release(store: FolderStudyStore, log: CommandLog | None, key: StudyKey, uids: Collection[str]) -> str:
+def _release(store: FolderStudyStore, log: BetweenRuns | None, key: StudyKey, uids: Collection[str]) -> str:
+    from dicom_assets.adapters.between_runs import login
     from dicom_assets.steps.hold_back import release
 
     if log is None:
         return "would be released"
-    log.event("instances_released", key, {"uids": release(store, key, uids)})
+    log.event("instances_released", key, {"by": login(), "uids": release(store, key, uids)})
     return "released"
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_assets.cli.surroundings import data_dir, plain_errors
+from dicom_assets.cli.surroundings import data_dir, open_log, plain_errors
 from dicom_assets.cli.tables import Cell, json_option, print_rows
 from dicom_assets.study import Fact
 
 if TYPE_CHECKING:
-    from dicom_assets.adapters.command_log import CommandLog
+    from dicom_assets.adapters.between_runs import BetweenRuns
     from dicom_assets.adapters.purge import StoredStudy
     from dicom_assets.adapters.study_store import FolderStudyStore
 
@@ -40,14 +40,13 @@ def purge(before: datetime, force: bool, dry_run: bool, as_json: bool) -> None:
 
     Exits 0, also where studies were left alone, 1 when images can't be removed, 2 when the command was given wrongly.
     """
-    from dicom_assets.adapters.command_log import CommandLog
     from dicom_assets.adapters.purge import stored_studies
     from dicom_assets.adapters.study_store import FolderStudyStore
 
     limit = before.replace(tzinfo=UTC)
     rows: list[dict[str, Cell]] = []
     with plain_errors():
-        log = None if dry_run else CommandLog(data_dir())
+        log = None if dry_run else open_log()
         store = FolderStudyStore(data_dir() / "studies")
         for study in stored_studies(store.root):
             if study.finished_at < limit:
@@ -58,8 +57,9 @@ def purge(before: datetime, force: bool, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{freed:.1f} MB {verb}.", err=True)
 
 
-def _remove(store: FolderStudyStore, study: StoredStudy, log: CommandLog | None, *, force: bool) -> str:
+def _remove(store: FolderStudyStore, study: StoredStudy, log: BetweenRuns | None, *, force: bool) -> str:
     """Remove a study's images, or without a log say what would be done; returns what was."""
+    from dicom_assets.adapters.between_runs import login
     from dicom_assets.adapters.purge import purge as purge_study
 
     if not study.is_finished and not force:
@@ -68,7 +68,7 @@ def _remove(store: FolderStudyStore, study: StoredStudy, log: CommandLog | None,
         return "would be removed"
     if not purge_study(store, study):
         return "kept: a run works on it"
-    facts: dict[str, Fact] = {"bytes": study.image_bytes, "forced": "no" if study.is_finished else "yes"}
+    facts: dict[str, Fact] = {"by": login(), "bytes": study.image_bytes, "forced": "no" if study.is_finished else "yes"}
     log.event("images_purged", study.study_key, facts | ({"stage": study.stage} if study.stage else {}))
     return "removed"
 

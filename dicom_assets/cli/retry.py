@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_assets.cli.completion import study_keys
-from dicom_assets.cli.surroundings import data_dir, open_identity_db, plain_errors, setting
+from dicom_assets.cli.surroundings import open_identity_db, open_log, plain_errors, setting
 from dicom_assets.cli.tables import json_option, print_rows
 from dicom_assets.study import StudyKey
 
@@ -41,12 +41,12 @@ def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
     Exits 0, or 1 when a key names no study that is marked or a database does not open, 2 when the command was given
     wrongly.
     """
-    from dicom_assets.adapters.command_log import CommandLog
+    from dicom_assets.adapters.between_runs import login
     from dicom_assets.adapters.review_db import ReviewDatabase
 
     changes = bool(keys) or everything
     with plain_errors(), open_identity_db() as identity_db:
-        log = CommandLog(data_dir()) if changes else None
+        log = open_log() if changes else None
         review_db = ReviewDatabase.open(setting("REVIEW_DB_URL"), read_only=not changes)
         try:
             marked = _marked(review_db, identity_db)
@@ -55,7 +55,7 @@ def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
             if log is not None:
                 for row in chosen:
                     review_db.clear_error(row["uid"])
-                    log.event("error_cleared", StudyKey(row["study"]), {"reason": row["reason"]})
+                    log.event("error_cleared", StudyKey(row["study"]), {"by": login(), "reason": row["reason"]})
         finally:
             review_db.close()
     unknown = set(keys) - {row["study"] for row in marked}

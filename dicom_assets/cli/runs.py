@@ -145,7 +145,7 @@ def _event_row(run: str, event: Event) -> dict[str, Cell]:
     facts = ", ".join(f"{name} {plain_fact(value)}" for name, value in event.facts.items() if value not in ("", {}))
     return {
         "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
-        "run": run.rpartition("_")[2] or "command",
+        "run": run.rpartition("_")[2] if run.startswith("run_at_") else run.replace("_", " "),
         "event": event.name.replace("_", " "),
         "facts": facts,
     }

@@ -14,6 +14,7 @@ from dotenv import load_dotenv
 from dicom_assets.errors import ConfigurationError, DicomAssetsError
 
 if TYPE_CHECKING:
+    from dicom_assets.adapters.between_runs import BetweenRuns
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
     from dicom_assets.defs.surroundings import Resources
 
@@ -65,6 +66,19 @@ def settings_as_resources() -> Resources:
 
     parts: Any = build_resources(value)
     return Resources(**parts)
+
+
+def open_log() -> BetweenRuns:
+    """Where what is done by command is written down; opened first, so that nothing is done unsaid.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    from dicom_assets.adapters.between_runs import BetweenRuns
+
+    log = BetweenRuns(data_dir())
+    log.require_writable()
+    return log
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def test_dry_run_changes_nothing(untouched: Site) -> None:
     assert [row["done"] for row in rows(result)] == ["would be held back"]
     assert manifest(untouched, STUDY, Stage.DEIDENTIFIED) == before
     assert len(files(untouched)) == INSTANCES
-    assert not (untouched.deployment.data / "runs" / "commands.jsonl").exists()
+    assert not (untouched.deployment.data / "runs" / "between_runs" / "events.jsonl").exists()
 
 
 def test_dry_run_of_the_job_keeps_back_what_is_held_back(site: Site) -> None:
@@ -257,8 +257,8 @@ def test_story_tells_what_was_held_back_and_released_by_whom(site: Site) -> None
 
     told = CliRunner().invoke(main, ["show", key(site)], env=site.deployment.environment).stdout.splitlines()
 
-    assert misfits(events_in(site.deployment.data / "runs" / "commands.jsonl")) == []
-    assert "command\tinstances held back\tby" in told[-2]
+    assert misfits(events_in(site.deployment.data / "runs" / "between_runs" / "events.jsonl")) == []
+    assert "between runs\tinstances held back\tby" in told[-2]
     assert "instances 2, left 3" in told[-2]
-    assert "command\tinstances released\tby" in told[-1]
-    assert held not in (site.deployment.data / "runs" / "commands.jsonl").read_text()
+    assert "between runs\tinstances released\tby" in told[-1]
+    assert held not in (site.deployment.data / "runs" / "between_runs" / "events.jsonl").read_text()

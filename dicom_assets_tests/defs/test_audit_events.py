@@ -50,7 +50,7 @@ def test_schema_knows_every_event_that_the_code_writes() -> None:
 
 
 def test_event_that_lacks_a_fact_or_has_one_too_many_does_not_fit() -> None:
-    event = {"version": 1, "at": "2026-01-01T00:00:00.000+00:00", "event": "run_stopped", "reason": "why"}
+    event = {"version": 1, "at": "2026-01-01T00:00:00.000000+00:00", "event": "run_stopped", "reason": "why"}
 
     assert misfits([event]) == []
     assert misfits([{**event, "more": 1}])
