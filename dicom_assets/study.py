@@ -108,6 +108,7 @@ class QuarantineReason(StrEnum):
     UNWRITABLE_VALUE = "unwritable-value"
     RESIDUAL_IDENTIFIER = "residual-identifier"
     CONFLICTING_DUPLICATE = "conflicting-duplicate"
+    HELD_BACK = "held-back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,27 @@
 """What happens to studies outside of runs: `DATA_DIR/runs/between_runs/`, written as the folder of a run is.
 
-Its `events.jsonl` speaks of study keys alone; what people write as their reasons lies in its folder `identified/`,
-mode 0700.
+Its `events.jsonl` speaks of study keys alone; what people write as their reasons lies in its folder `identified/`.
+Both are for their owner alone.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicom_assets.adapters.durable_file import make_private, storage_errors
+from filelock import FileLock
+
+from dicom_assets.adapters.audit_files import append_line, audit_errors
+from dicom_assets.adapters.audit_trail import EVENTS, EVENTS_VERSION
+from dicom_assets.adapters.durable_file import make_private
 from dicom_assets.study import Fact, StudyKey
 
 FOLDER = "between_runs"
-EVENTS = "events.jsonl"
+_WHAT = f"DATA_DIR/runs/{FOLDER}"
 
 
 class BetweenRuns:
@@ -26,16 +31,26 @@ class BetweenRuns:
         """Makes nothing before there is something to write down."""
         self.path = data_dir / "runs" / FOLDER
 
+    def require_writable(self) -> None:
+        """See that it can be written, before anything is done that has to be written down.
+
+        Raises:
+            StorageError: it can't.
+        """
+        with audit_errors(_WHAT):
+            _begin(self.path / EVENTS)
+
     def event(self, name: str, study_key: StudyKey | None = None, facts: Mapping[str, Fact] | None = None) -> None:
         """Append to `events.jsonl`; facts are value-free.
 
         Raises:
             StorageError: it can't be written.
         """
-        record: dict[str, Fact] = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name}
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        record: dict[str, Fact] = {"version": EVENTS_VERSION, "at": at, "event": name}
         if study_key is not None:
             record["study"] = study_key
-        self._append(self.path, EVENTS, json.dumps({**record, **(facts or {})}))
+        self._append(self.path / EVENTS, json.dumps({**record, **(facts or {})}))
 
     def reason(self, study_key: StudyKey, by: str, text: str) -> None:
         """Keep what a person gave as a reason, which may name anybody.
@@ -43,15 +58,25 @@ class BetweenRuns:
         Raises:
             StorageError: it can't be written.
         """
-        line = "\t".join([datetime.now(UTC).isoformat(timespec="seconds"), study_key, by, " ".join(text.split())])
-        self._append(self.path / "identified", "reasons.txt", line)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._append(self.path / "identified" / "reasons.txt", "\t".join([at, study_key, by, " ".join(text.split())]))
 
-    def _append(self, folder: Path, name: str, line: str) -> None:
-        with storage_errors("write down what happened between two runs"):
-            make_private(folder)
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, (line + "\n").encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    @staticmethod
+    def _append(file: Path, line: str) -> None:
+        with audit_errors(_WHAT):
+            _begin(file)
+            with FileLock(file.with_name(f".{file.name}.lock")):
+                append_line(file, line)
+
+
+def _begin(file: Path) -> None:
+    make_private(file.parent)
+    os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+
+
+def login() -> str:
+    """Who gave the command, as the machine knows him."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return f"user {os.getuid()}"

@@ -7,12 +7,13 @@ manifest inside, is renamed. A killed run leaves a draft, never half a stage. Ev
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,10 +31,14 @@ from dicom_assets.study import FileReceipt, Stage, Stamp, StudyKey
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
 RESUME = ".resume"
+HELD_BACK = "held_back.json"
+"""What a person wants kept back of the study, whatever de-identifies it: de-identified UIDs."""
 PURGED = "purged.json"
 """Marks a stage whose images were removed on purpose: it is there to be read about, and counts as not done."""
 RETIRED = "withdrawn.json"
 """Marks a stage of a withdrawn study whose outcome was taken back: likewise."""
+
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.ENOSYS})
 
 STAGES_IN_MEMORY = 32
 """Those of the studies in flight."""
@@ -147,6 +152,17 @@ class DraftStage:
         with storage_errors(f"read an instance of stage {self.target.name}"):
             return (self.path / INSTANCES / name).open("rb")
 
+    def take(self, name: str, path: Path) -> None:
+        """Put in an instance file of a finished stage: a hard link where the file system has them."""
+        target = self.path / INSTANCES / name
+        with storage_errors(f"write an instance of stage {self.target.name}"):
+            try:
+                target.hardlink_to(path)
+            except OSError as error:
+                if error.errno not in NO_HARD_LINKS:
+                    raise
+                write_durably(target, [path.read_bytes()], f"write an instance of stage {self.target.name}")
+
     def discard(self, name: str) -> None:
         """Drop one instance file."""
         with storage_errors(f"drop an instance of stage {self.target.name}"):
@@ -246,6 +262,36 @@ class FolderStudyStore:
             if resume:
                 write_durably(mark, [resume.encode()], f"prepare stage {stage}")
         return DraftStage(path=path, target=self._folder(study_key) / stage)
+
+    def studies(self) -> Sequence[StudyKey]:
+        """The keys of all studies that have a folder, sorted."""
+        with storage_errors("look through the studies"):
+            folders = [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
+        return sorted(StudyKey(path.name) for path in folders)
+
+    def is_begun(self, study_key: StudyKey, stage: Stage) -> bool:
+        """Whether a run that ended before its time left a draft of the stage."""
+        return (self._folder(study_key) / f".{stage}.draft").is_dir()
+
+    def held_back(self, study_key: StudyKey) -> frozenset[str]:
+        """De-identified UIDs of studies, series and instances that a person wants kept back."""
+        with storage_errors("read what of a study is held back"):
+            for root in (self.root, self.fallback):
+                file = root / study_key / HELD_BACK if root is not None else None
+                if file is not None and file.is_file():
+                    return frozenset(json.loads(file.read_bytes())["uids"])
+        return frozenset()
+
+    def hold_back(self, study_key: StudyKey, uids: Collection[str]) -> None:
+        """Keep back what has these UIDs, and nothing else any more."""
+        file = self._folder(study_key) / HELD_BACK
+        if uids:
+            write_durably(file, [json.dumps({"uids": sorted(uids)}, indent=1).encode()], "hold instances back")
+        else:
+            with storage_errors("release instances"):
+                file.unlink(missing_ok=True)
+        with storage_errors("hold instances back"):
+            sync_folder(file.parent)
 
     def _folder(self, study_key: StudyKey) -> Path:
         return self.root / study_key

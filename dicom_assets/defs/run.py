@@ -5,9 +5,10 @@ from contextlib import closing
 
 import dagster as dg
 
-from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.audit_trail import PAGE, RunFolder
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.partitions import STUDIES
+from dicom_assets.defs.run_end import overview_metadata, telling_why_it_stops
 from dicom_assets.errors import StorageError
 from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wanted
 from dicom_assets.steps.manifests import StageOutcome
@@ -30,16 +31,13 @@ class Run:
 
     def go(self) -> dict[StudyKey, str]:
         """Select, advance, report; returns why studies failed."""
-        selection = self._select()
-        self._report_selection(selection)
-        if partition_keys(self._context) is None and not self._config.dry_run:
-            self._report_what_no_run_reported({study.study_key for study in selection.studies})
-        failures = dict(selection.refused)
-        try:
+        with telling_why_it_stops(self._audit):
+            selection = self._select()
+            self._report_selection(selection)
+            if partition_keys(self._context) is None and not self._config.dry_run:
+                self._report_what_no_run_reported({study.study_key for study in selection.studies})
+            failures = dict(selection.refused)
             self._advance(selection, failures)
-        except BaseException:
-            self._audit.event("run_stopped")
-            raise
         try:
             self._finish()
         except StorageError as error:
@@ -63,7 +61,12 @@ class Run:
     def _finish(self) -> None:
         counts = self._audit.finish()
         said = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-        self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / "overview.txt")
+        self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / PAGE)
+        if not self._config.dry_run:
+            numbers = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+            self._context.log_event(
+                dg.AssetObservation("reviewed", metadata={**overview_metadata(self._audit), **numbers})
+            )
 
     def _select(self) -> Selection:
         keys = partition_keys(self._context)
@@ -96,7 +99,6 @@ class Run:
             for one in selection.conflicts
         ]
         self._audit.left_out(selection.standing_counts, conflicts, selection.waiting)
-        self._audit.event("studies_selected", facts={"studies": len(keys), "left_out": len(conflicts)})
         for study_key, reason in selection.refused.items():
             self._audit.event("study_refused", study_key, {"reason": reason})
         self._context.log.info("%d studies to work on, %d more waiting.", len(keys), selection.waiting)
@@ -122,7 +124,7 @@ class Run:
             self._context.log.info("%s %s: stood already, nothing to do", key, stage)
         else:
             self._context.log.info("%s %s: %s instances in %s s", key, stage, facts["instances"], facts["seconds"])
-        if self._config.dry_run or (not outcome.redone and self._is_materialized(key, stage)):
+        if self._config.dry_run or (not outcome.redone and self._is_told(outcome)):
             return
         self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata_of(facts)))
 
@@ -135,8 +137,10 @@ class Run:
                 continue
             for stage in self._wanted().stages:
                 folder = self._around.store.finished(key, stage)
-                if folder is not None:
-                    self._report_stage(StageOutcome(key, stage, folder, redone=False))
+                outcome = None if folder is None else StageOutcome(key, stage, folder, redone=False)
+                if outcome is not None and not self._is_told(outcome):
+                    self._audit.event("stage_found", key, {"stage": stage, **outcome.facts})
+                    self._report_stage(outcome)
 
     def _report_failure(self, failure: Failure, failures: dict[StudyKey, str]) -> None:
         if failure.trace:
@@ -159,10 +163,13 @@ class Run:
                 )
             )
 
-    def _is_materialized(self, key: StudyKey, stage: Stage) -> bool:
-        """Whether Dagster knows of it: a run may be killed between finishing a stage and saying so."""
-        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(str(stage)), asset_partitions=[key])
-        return bool(self._context.instance.fetch_materializations(records, limit=1).records)
+    def _is_told(self, outcome: StageOutcome) -> bool:
+        """Whether Dagster knows the stage as it is: a run may be killed before it says so, a command may change it."""
+        key = dg.AssetKey(str(outcome.stage))
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[outcome.study_key])
+        records = self._context.instance.fetch_materializations(wanted, limit=1).records
+        told = records[0].asset_materialization if records else None
+        return told is not None and metadata_of(outcome.facts).items() <= dict(told.metadata).items()
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> Sequence[StudyKey] | None:
@@ -203,6 +210,6 @@ def failure_of(failures: Mapping[StudyKey, str], audit: RunFolder) -> dg.Failure
     lines = [f"{study_key} {reason}" for study_key, reason in sorted(failures.items())]
     return dg.Failure(
         f"{len(lines)} studies did not get through (all others did):\n" + "\n".join(lines),
-        metadata={"failed": len(lines), "overview": dg.MetadataValue.path(str(audit.path / "overview.txt"))},
+        metadata={"failed": dg.MetadataValue.int(len(lines)), **overview_metadata(audit)},
         allow_retries=False,
     )

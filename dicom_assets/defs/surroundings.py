@@ -28,6 +28,7 @@ from dicom_assets.defs.resources import (
     StagingPacsResource,
     TransfersResource,
 )
+from dicom_assets.defs.run_end import telling_why_it_stops
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
 from dicom_assets.errors import ConfigurationError, PacsError
@@ -88,6 +89,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         risks |= resources.staging_pacs.accepted_risks(choice)
         told = {**settings_of(config, profile), "staging_protocol": str(choice)}
         audit = RunFolder(data_dir, run_id, told, risks)
+        stack.enter_context(telling_why_it_stops(audit))
         prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
@@ -18,6 +18,7 @@ from dicom_assets.steps.deidentify_batch import (
     InstanceOutcome,
 )
 from dicom_assets.steps.deidentify_files import deidentify_files
+from dicom_assets.steps.hold_back import held_back_input, without_held_back
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
 from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
@@ -25,7 +26,7 @@ from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKe
 
 @dataclass(frozen=True, slots=True)
 class PulledFacts:
-    """What a pulled study says of itself; `files` to content hash. *Identified*."""
+    """What a pulled study says of itself: content hash and UIDs (study, series, instance) by file. *Identified*."""
 
     files: Mapping[str, str]
     patient: PatientIdentity
@@ -33,6 +34,7 @@ class PulledFacts:
     uids: frozenset[str]
     accession_numbers: Sequence[str]
     earliest_dates: Sequence[str] = ()
+    uids_of: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
 
 def read_pulled(pulled: StageFolder) -> PulledFacts:
@@ -50,6 +52,10 @@ def read_pulled(pulled: StageFolder) -> PulledFacts:
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
         accession_numbers=accession_numbers,
         earliest_dates=[identity.get("earliest_date", "") for identity in identities],  # not noted by older versions
+        uids_of={
+            entry["file"]: [entry["identity"][name] for name in uid_fields] if entry["identity"] else ()
+            for entry in instances
+        },
     )
 
 
@@ -73,7 +79,8 @@ def deidentify_study(
     """
     facts = read_pulled(pulled)
     subject = subject_of(facts, settings.profile, identity_db, registration)
-    inputs = _inputs(pulled, subject, settings)
+    held_back = store.held_back(study_key)
+    inputs = _inputs(pulled, subject, settings) | held_back_input(held_back)
     finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.DEIDENTIFIED, finished, redone=False)
@@ -91,6 +98,11 @@ def deidentify_study(
     outcomes = deidentify_files(
         study_key, batch, facts.patient, facts.accession_numbers, identity_db, executor, progress
     )
+    if held_back:
+        replacements = identity_db.replacements(facts.uids)
+        outcomes = [
+            without_held_back(one, facts.uids_of[one.source], replacements, held_back, draft) for one in outcomes
+        ]
     folder = commit(
         draft,
         study_key,
@@ -114,7 +126,8 @@ def standing_deidentification(
 ) -> StageFolder | None:
     """The finished stage if it is what these settings would make of the pulled study, else None."""
     subject = subject_of(read_pulled(pulled), settings.profile, identity_db, registration)
-    return standing(store, study_key, Stage.DEIDENTIFIED, _inputs(pulled, subject, settings))
+    inputs = _inputs(pulled, subject, settings) | held_back_input(store.held_back(study_key))
+    return standing(store, study_key, Stage.DEIDENTIFIED, inputs)
 
 
 def _inputs(pulled: StageFolder, subject: Subject, settings: DeidentificationSettings) -> dict[str, str]:

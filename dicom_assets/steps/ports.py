@@ -292,6 +292,9 @@ class StageDraft(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Read an instance file of the draft."""
 
+    def take(self, name: str, path: Path) -> None:
+        """Put in an instance file of a finished stage, as it is."""
+
     def discard(self, name: str) -> None:
         """Drop one instance file of the draft."""
 
@@ -342,6 +345,12 @@ class StudyStore(Protocol):
 
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> StageDraft:
         """A draft to write the stage into; it still holds what a killed run left that named the same `resume`."""
+
+    def held_back(self, study_key: StudyKey) -> frozenset[str]:
+        """De-identified UIDs of studies, series and instances that a person wants kept back."""
+
+    def hold_back(self, study_key: StudyKey, uids: Collection[str]) -> None:
+        """Keep back what has these UIDs, and nothing else any more."""
 
 
 class Withdrawals(Protocol):
