@@ -25,6 +25,7 @@ from dicom_assets.study import FileReceipt, Stage, StudyKey
 
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
+ATTACHED = "attached"
 RESUME = ".resume"
 PURGED = "purged.json"
 """Marks a stage whose images were removed on purpose: it is there to be read about, and counts as not done."""
@@ -82,6 +83,19 @@ class FinishedStage:
         """Where an instance file lies."""
         return self.path / INSTANCES / name
 
+    def names(self) -> Sequence[str]:
+        """Instance files, sorted."""
+        with storage_errors(f"list the instances of stage {self.path.name}"):
+            return sorted(entry.name for entry in (self.path / INSTANCES).iterdir())
+
+    def attachment(self, name: str) -> bytes | None:
+        """What was attached, or None."""
+        with storage_errors(f"read what is attached to stage {self.path.name}"):
+            try:
+                return (self.path / ATTACHED / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
     def _read(self) -> _Manifest:
         path = self.path / MANIFEST
         with storage_errors(f"read the manifest of stage {self.path.name}"):
@@ -118,6 +132,12 @@ class DraftStage:
         """Drop one instance file."""
         with storage_errors(f"drop an instance of stage {self.target.name}"):
             (self.path / INSTANCES / name).unlink(missing_ok=True)
+
+    def attach(self, name: str, content: bytes) -> None:
+        """Write something for people to look at."""
+        with storage_errors(f"attach something to stage {self.target.name}"):
+            make_private(self.path / ATTACHED)
+            write_durably(self.path / ATTACHED / name, [content], f"attach something to stage {self.target.name}")
 
     def commit(self, manifest: Mapping[str, Any]) -> FinishedStage:
         """Put the manifest in, then let the draft take the stage's place."""
@@ -166,10 +186,15 @@ class FolderStudyStore:
 
     def finished(self, study_key: StudyKey, stage: Stage) -> FinishedStage | None:
         """A finished stage, or None."""
+        found = self.recorded(study_key, stage)
+        return None if found is None or (found.path / PURGED).exists() else found
+
+    def recorded(self, study_key: StudyKey, stage: Stage) -> FinishedStage | None:
+        """A stage that was finished once, whether its images were removed since or not; or None."""
         for root in (self.root, self.fallback):
             folder = root / study_key / stage if root is not None else None
             if folder is not None and (folder / MANIFEST).is_file():
-                return None if (folder / PURGED).exists() else FinishedStage(folder)
+                return FinishedStage(folder)
         return None
 
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> DraftStage:

@@ -17,8 +17,10 @@ from dicom_assets.errors import (
     StudyError,
     StudyNotApprovedError,
 )
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
+from dicom_assets.steps.findings import Finding, finding_of_failure
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import (
@@ -53,6 +55,7 @@ class Surroundings:
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
+    sheets: ContactSheets | None = None
     patience_seconds: float = 120.0
     staging_turnstile: Turnstile = field(default_factory=Turnstile)
     research_turnstile: Turnstile = field(default_factory=Turnstile)
@@ -71,7 +74,8 @@ class Wanted:
 class Failure:
     """Why a study did not get further.
 
-    `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone.
+    `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone. `finding` is the check that
+    the failure is the answer to, if there is one.
     """
 
     study_key: StudyKey
@@ -80,6 +84,7 @@ class Failure:
     marks_review: bool
     busy: bool = False
     trace: str = field(default="", repr=False)
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,8 @@ class _Journey:
             return Failure(key, self._stage, str(error), marks_review=False, busy=True)
         except DicomAssetsError as error:
             is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
-            return Failure(key, self._stage, str(error), marks_review=is_for_a_person)
+            finding = finding_of_failure(self._stage, error)
+            return Failure(key, self._stage, str(error), marks_review=is_for_a_person, finding=finding)
         except Exception as error:  # noqa: BLE001  the outer edge of a stage, value-free
             return _unexpected(key, self._stage, error)
         return None
@@ -201,6 +207,7 @@ class _Journey:
             executor=self._around.executor,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.DEIDENTIFIED),
+            sheets=self._around.sheets,
         )
 
     def _register(self) -> StageOutcome:

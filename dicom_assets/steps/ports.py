@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
@@ -175,6 +175,20 @@ class Registration(Protocol):
         """
 
 
+@runtime_checkable
+class ReadsBack(Protocol):
+    """A registration that can be asked what it holds of a study."""
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows there are of the study (`rows_found`), and how many say what registering it would write.
+
+        The latter are `rows_agreeing`. Changes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
+        """
+
+
 class InstanceSource(Protocol):
     """Where worker processes read instance files. Picklable."""
 
@@ -246,6 +260,9 @@ class StageDraft(Protocol):
     def discard(self, name: str) -> None:
         """Drop one instance file of the draft."""
 
+    def attach(self, name: str, content: bytes) -> None:
+        """Write something for people to look at, which goes when the stage's images go."""
+
     def commit(self, manifest: Mapping[str, Any]) -> StageFolder:
         """Make the stage visible in one rename, in place of what was there before."""
 
@@ -265,6 +282,12 @@ class StageFolder(Protocol):
     def path_of(self, name: str) -> Path:
         """Where an instance file lies, for those who must have a path."""
 
+    def names(self) -> Sequence[str]:
+        """The instance files that are there, sorted."""
+
+    def attachment(self, name: str) -> bytes | None:
+        """What was attached under this name, None where there is no such thing."""
+
 
 class StudyStore(Protocol):
     """The folders of all studies."""
@@ -278,6 +301,9 @@ class StudyStore(Protocol):
 
     def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
         """A finished stage, or None."""
+
+    def recorded(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
+        """A stage that was finished once, though its images may be gone by now; or None."""
 
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> StageDraft:
         """A draft to write the stage into; it still holds what a killed run left that named the same `resume`."""

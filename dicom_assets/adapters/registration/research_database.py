@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from dicom_assets.adapters.database_columns import UtcDateTime, reflected_columns
 from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.registration.accession_query import AccessionQuery
-from dicom_assets.adapters.registration.study_row import StudyLink, write_study
+from dicom_assets.adapters.registration.study_row import StudyLink, compare_study, write_study
 from dicom_assets.errors import RegistrationRefusedError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
@@ -118,6 +118,15 @@ class ResearchDatabaseRegistration:
         with self._database.writing() as connection:
             link = self._link(connection, study)
             return write_study(connection, self._study_table, study, link, self._clock())
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows of the study are there, and how many say what `register` would write; writes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
+        """
+        with self._database.reading() as connection:
+            return compare_study(connection, self._study_table, study, self._link(connection, study))
 
     def _link(self, connection: Connection, study: RegisteredStudy) -> StudyLink:
         patient = _find_patient(connection, study.patient)
