@@ -30,6 +30,7 @@ from dicom_assets.study import FileReceipt, Stage, Stamp, StudyKey
 
 MANIFEST = "manifest.json"
 INSTANCES = "instances"
+ATTACHED = "attached"
 RESUME = ".resume"
 HELD_BACK = "held_back.json"
 """What a person wants kept back of the study, whatever de-identifies it: de-identified UIDs."""
@@ -120,6 +121,19 @@ class FinishedStage:
         """How an instance file looked when this process finished the stage; None where another did, or long ago."""
         return _stamps.of(self.path, name)
 
+    def names(self) -> Sequence[str]:
+        """Instance files, sorted."""
+        with storage_errors(f"list the instances of stage {self.path.name}"):
+            return sorted(entry.name for entry in (self.path / INSTANCES).iterdir())
+
+    def attachment(self, name: str) -> bytes | None:
+        """What was attached, or None."""
+        with storage_errors(f"read what is attached to stage {self.path.name}"):
+            try:
+                return (self.path / ATTACHED / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
     def _read(self) -> _Manifest:
         path = self.path / MANIFEST
         with storage_errors(f"read the manifest of stage {self.path.name}"):
@@ -167,6 +181,12 @@ class DraftStage:
         """Drop one instance file."""
         with storage_errors(f"drop an instance of stage {self.target.name}"):
             (self.path / INSTANCES / name).unlink(missing_ok=True)
+
+    def attach(self, name: str, content: bytes) -> None:
+        """Write something for people to look at."""
+        with storage_errors(f"attach something to stage {self.target.name}"):
+            make_private(self.path / ATTACHED)
+            write_durably(self.path / ATTACHED / name, [content], f"attach something to stage {self.target.name}")
 
     def commit(
         self, manifest: Mapping[str, Any], written: Mapping[str, FileReceipt] = MappingProxyType({})
@@ -218,11 +238,16 @@ class FolderStudyStore:
 
     def finished(self, study_key: StudyKey, stage: Stage) -> FinishedStage | None:
         """A finished stage, or None."""
+        found = self.recorded(study_key, stage)
+        is_over = found is not None and any((found.path / mark).exists() for mark in (PURGED, RETIRED))
+        return None if is_over else found
+
+    def recorded(self, study_key: StudyKey, stage: Stage) -> FinishedStage | None:
+        """A stage that was finished once, whether its images were removed since or not; or None."""
         for root in (self.root, self.fallback):
             folder = root / study_key / stage if root is not None else None
             if folder is not None and (folder / MANIFEST).is_file():
-                is_over = any((folder / mark).exists() for mark in (PURGED, RETIRED))
-                return None if is_over else FinishedStage(folder)
+                return FinishedStage(folder)
         return None
 
     def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:

@@ -19,8 +19,10 @@ from dicom_assets.errors import (
     StudyNotApprovedError,
     StudyWithdrawnError,
 )
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
+from dicom_assets.steps.findings import Finding, finding_of_failure
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import (
@@ -62,6 +64,7 @@ class Surroundings:
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
+    sheets: ContactSheets | None = None
     patience_seconds: float = 120.0
     staging_turnstile: Turnstile = field(default_factory=Turnstile)
     research_turnstile: Turnstile = field(default_factory=Turnstile)
@@ -81,7 +84,8 @@ class Failure:
     """Why a study did not get further.
 
     `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone. `kept_under` is where a study
-    stays that could not be linked, in the old pipeline's words.
+    stays that could not be linked, in the old pipeline's words. `finding` is the check that the failure is the answer
+    to, if there is one.
     """
 
     study_key: StudyKey
@@ -91,6 +95,7 @@ class Failure:
     busy: bool = False
     trace: str = field(default="", repr=False)
     kept_under: str = ""
+    finding: Finding | None = None
 
     @property
     def said(self) -> str:
@@ -170,9 +175,14 @@ class _Journey:
             return Failure(key, self._stage, str(error), marks_review=False, busy=True)
         except DicomAssetsError as error:
             is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
-            kept_under = NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else ""
             return Failure(
-                key, self._stage, str(error), marks_review=is_for_a_person, trace=error.trace, kept_under=kept_under
+                key,
+                self._stage,
+                str(error),
+                marks_review=is_for_a_person,
+                trace=error.trace,
+                kept_under=NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else "",
+                finding=finding_of_failure(self._stage, error),
             )
         except Exception as error:  # noqa: BLE001  the outer edge of a stage, value-free
             return _unexpected(key, self._stage, error)
@@ -221,6 +231,7 @@ class _Journey:
             executor=self._around.executor,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.DEIDENTIFIED),
+            sheets=self._around.sheets,
         )
 
     def _register(self) -> StageOutcome:

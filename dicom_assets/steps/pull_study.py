@@ -58,15 +58,18 @@ def pull_study(
     intake.drop_what_is_aside()
     size_bytes = sum(receipt.size_bytes for receipt in intake.received.values())
     turnstile.passed(size_bytes)
+    complete_by = "counts" if listing.instances is None else "instances"
     facts = {
         "instances": len(intake.received),
+        "listed": listing.total,
+        "complete_by": complete_by,
         "series": len({identity.series_uid for identity in identities.values() if identity is not None}),
         "bytes": size_bytes,
         "unreadable": sum(identity is None for identity in identities.values()),
         "seconds": watch.seconds(),
     }
     content = {
-        "complete_by": "counts" if listing.instances is None else "instances",
+        "complete_by": complete_by,
         "instances": [_entry(intake, uid, identity) for uid, identity in identities.items()],
     }
     written = {intake.name_of(uid): receipt for uid, receipt in intake.received.items()}

@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 from dicom_assets.adapters.database_columns import UtcDateTime, reflected_columns
 from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.registration.encounter_query import EncounterQuery
-from dicom_assets.adapters.registration.study_row import StudyLink, write_study
+from dicom_assets.adapters.registration.study_row import StudyLink, compare_study, write_study
 from dicom_assets.adapters.registration.time_limit import limit_statements
 from dicom_assets.adapters.registration.unlinking import unlink_study
 from dicom_assets.errors import RegistrationRefusedError
@@ -133,6 +133,17 @@ class ResearchDatabaseRegistration:
         with self._opened.writing.writing() as connection:
             link = _link(connection, study, encounter_id)
             return write_study(connection, self._opened.study_table, study, link, self._clock())
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows of the study are there, and how many say what `register` would write; writes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
+        """
+        encounter_id = self._encounter_of(study)
+        with self._opened.looking.reading() as connection:
+            link = _link(connection, study, encounter_id)
+            return compare_study(connection, self._opened.study_table, study, link)
 
     def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
         """Take a withdrawn study's link with its images back, in one transaction; doing it again changes nothing."""
