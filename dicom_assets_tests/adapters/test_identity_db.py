@@ -15,7 +15,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase, database, dry_run, tables
+from dicom_assets.adapters.identity_db import (
+    DryRunIdentityDatabase,
+    IdentityDatabase,
+    database,
+    dry_run,
+    issuing,
+    tables,
+)
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.errors import ConfigurationError, StudyError
 from dicom_assets.steps.ports import IdentityDb
@@ -199,8 +206,9 @@ def test_mappings_of_a_key_that_was_never_issued_are_refused(database_url: str) 
 @pytest.fixture
 def colliding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Derivations whose first attempt is the same for everybody."""
-    for module in (database, dry_run):
+    for module in (issuing, dry_run):
         monkeypatch.setattr(module, "derive_study_key", lambda _, uid, n: f"S{uid[-3:] if n else 'SAME'}")
+    for module in (database, dry_run):
         monkeypatch.setattr(module, "derive_pseudonym", lambda _, issuer, id_, n: f"P{id_ if n else 'SAME'}")
 
 
@@ -215,8 +223,9 @@ def test_second_attempt_is_taken_after_a_collision(database_url: str) -> None:
 
 
 def test_derivations_that_all_collide_are_given_up(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (database, dry_run):
+    for module in (issuing, dry_run):
         monkeypatch.setattr(module, "derive_study_key", lambda *_: "SSAME")
+    for module in (database, dry_run):
         monkeypatch.setattr(module, "derive_pseudonym", lambda *_: "PSAME")
     opened(database_url).study_key("1.1")
     opened(database_url).subject(PatientIdentity("1"))

@@ -238,4 +238,4 @@ class IdentityDatabase:
             }
             for keyword, original, replacement in triples
         ]
-        insert_or_ignore(connection, tables.value, sorted(rows, key=lambda row: row["fingerprint"]))
+        queries.insert_values(connection, sorted(rows, key=lambda row: row["fingerprint"]))

@@ -23,8 +23,11 @@ def check_integrity(ledger: Ledger, former_secrets: Sequence[bytes] = ()) -> lis
     """
     secrets = derivations.by_generation(ledger, former_secrets)
     with ledger.reading() as connection:
+        file = _database_file(connection)
+        if file.outcome is Outcome.FAILED:  # nothing that it says can be relied upon
+            return [file, CheckResult("everything else", Outcome.NOTED, 0, 0, ("not checked; restore a backup",))]
         return [
-            _database_file(connection),
+            file,
             _schema(connection),
             _secret(ledger, connection),
             _one_pseudonym_each(connection),

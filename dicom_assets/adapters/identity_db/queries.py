@@ -7,10 +7,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Column, Connection, Table, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dicom_assets.adapters.identity_db.tables import patient, study, uid
+from dicom_assets.adapters.identity_db.tables import patient, study, uid, value
 from dicom_assets.errors import StudyError
 from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
@@ -86,15 +86,27 @@ def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[Mappin
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 
 
-def insert_returning(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], column: Column[T]
-) -> list[T]:
-    """Insert those rows that break no unique constraint; a column of each that was."""
-    if not rows:
-        return []
+def insert_values(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Insert those pairs that their study, or no study, does not have yet; returns how many that were.
+
+    Any other constraint that is broken is an error: no pair is lost without a word.
+    """
+    by_kind: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+    for row in rows:
+        by_kind[row["study_key"] is None].append(row)
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).on_conflict_do_nothing().returning(column)
-    return list(connection.execute(statement, rows).scalars())
+    plain = dialect.insert(value)
+    statements = {
+        False: plain.on_conflict_do_nothing(index_elements=[value.c.study_key, value.c.fingerprint]),
+        True: plain.on_conflict_do_nothing(
+            index_elements=[value.c.fingerprint], index_where=value.c.study_key.is_(None)
+        ),
+    }
+    return sum(
+        len(connection.execute(statements[kind].returning(value.c.id), of_kind).all())
+        for kind, of_kind in by_kind.items()
+        if of_kind
+    )
 
 
 def tell_levels(connection: Connection, named: Mapping[str, tuple[UidLevel, StudyKey | None]]) -> None:

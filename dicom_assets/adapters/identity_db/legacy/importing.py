@@ -20,11 +20,11 @@ from dicom_assets.adapters.identity_db.queries import (
     chunks,
     find_mapped,
     insert_or_ignore,
-    insert_returning,
+    insert_values,
     tell_levels,
 )
 from dicom_assets.adapters.identity_db.refusals import LONGEST_UID
-from dicom_assets.adapters.identity_db.tables import legacy_import, uid, value
+from dicom_assets.adapters.identity_db.tables import legacy_import, uid
 from dicom_assets.errors import DicomAssetsError
 from dicom_assets.study import StudyKey, UidLevel
 
@@ -240,7 +240,7 @@ class _Import:
             }
             for pair in dict.fromkeys(pairs)
         ]
-        added = len(insert_returning(self._connection, value, rows, value.c.id))
+        added = insert_values(self._connection, rows)
         self._added += added
         return added
 
