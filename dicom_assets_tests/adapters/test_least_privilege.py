@@ -13,7 +13,12 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from dicom_assets.adapters.databases import open_database
+from dicom_assets.adapters.databases import (
+    BUSY_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    KEEPALIVE_SECONDS,
+    open_database,
+)
 from dicom_assets.adapters.registration import ResearchDatabaseRegistration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.cli import main
@@ -77,7 +82,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     execute(place.admin("dicom_review"), rights(request.param, "review"))
     execute(place.admin("research"), rights(request.param, "research"))
     yield place
-    execute(home, ["DROP DATABASE dicom_review", "DROP DATABASE research"])
+    forced = " WITH (FORCE)" if request.param == "postgresql" else ""  # whoever is still connected there
+    execute(home, [f"DROP DATABASE dicom_review{forced}", f"DROP DATABASE research{forced}"])
     execute(home, [f"DROP USER {LOGIN}"])
 
 
@@ -85,6 +91,14 @@ def test_the_page_has_rights_for_every_server() -> None:
     for server in ("postgresql", "mariadb"):
         assert len(rights(server, "review")) >= 3
         assert len(rights(server, "research")) >= 7
+
+
+def test_the_page_tells_how_long_we_wait() -> None:
+    assert (
+        f"after {CONNECT_TIMEOUT_SECONDS} seconds for a connection, after {BUSY_TIMEOUT_SECONDS:.0f} for a row" in PAGE
+    )
+    assert f"after {BUSY_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS:.0f} for any" in PAGE
+    assert KEEPALIVE_SECONDS * 2 <= 60, "within a minute"
 
 
 def test_the_whole_job_runs_with_the_rights_of_the_page(place: Place, make_site: SmallSite) -> None:

@@ -344,6 +344,20 @@ def test_older_tables_serve_alike(any_database_url: str, version: dict[str, bool
     }
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
+def test_mariadb_serves_under_each_of_its_urls(new_mariadb_url: Callable[[], str], scheme: str) -> None:
+    tables = ReviewTables(new_mariadb_url())
+    tables.approved()
+    tables.url = tables.url.replace("mysql+pymysql", scheme)
+    opened(tables).mark_error(STUDY_UID, "went wrong")
+    opened(tables).clear_error(STUDY_UID)
+    assert [study.study_uid for study in opened(tables, read_only=True).ready()] == [STUDY_UID]
+    opened(tables).mark_published(STUDY_UID)
+    with pytest.raises(ConfigurationError, match="reading only"):
+        opened(tables, read_only=True).mark_published(STUDY_UID)
+    assert ready_uids(tables) == []
+
+
 def test_newest_tables_can_mark_errors(tables: ReviewTables) -> None:
     assert opened(tables).can_mark_errors
 
