@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from dicom_assets.defs.assets import advance_studies, reviewed
-from dicom_assets.defs.jobs import publish_reviewed_studies
+from dicom_assets.defs.jobs import copy_published_studies_to_production, publish_reviewed_studies
+from dicom_assets.defs.production import copy_to_production
 from dicom_assets.defs.resources import Settings
 from dicom_assets.defs.sensors import reviewed_study_sensor
 
@@ -13,8 +14,8 @@ from dicom_assets.defs.sensors import reviewed_study_sensor
 def build_definitions(resources: Mapping[str, Settings]) -> dg.Definitions:
     """The code location."""
     return dg.Definitions(
-        assets=[reviewed, advance_studies],
-        jobs=[publish_reviewed_studies],
+        assets=[reviewed, advance_studies, copy_to_production],
+        jobs=[publish_reviewed_studies, copy_published_studies_to_production],
         sensors=[reviewed_study_sensor],
         resources=dict(resources),
         executor=dg.in_process_executor,
