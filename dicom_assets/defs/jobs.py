@@ -1,8 +1,9 @@
-"""The job that the terminal, the sensor and the UI launch."""
+"""The jobs that the terminal, the sensor and the UI launch."""
 
 import dagster as dg
 
 from dicom_assets.defs.assets import advance_studies
+from dicom_assets.defs.production import copy_to_production
 from dicom_assets.defs.withdrawals import not_withdrawn
 
 publish_reviewed_studies = dg.define_asset_job(
@@ -13,5 +14,15 @@ publish_reviewed_studies = dg.define_asset_job(
     description=(
         "Pull, de-identify, register and publish reviewed studies. Without a partition it takes the review queue, "
         "oldest approval first, up to `limit`."
+    ),
+)
+
+copy_published_studies_to_production = dg.define_asset_job(
+    "copy_published_studies_to_production",
+    selection=dg.AssetSelection.assets(copy_to_production),
+    executor_def=dg.in_process_executor,
+    description=(
+        "Copy the rows of published studies to the research database's production tables. Without a partition it takes "
+        "all published studies; those whose rows are there already stay as they are."
     ),
 )

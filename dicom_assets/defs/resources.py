@@ -22,6 +22,7 @@ from dicom_assets.adapters.pacs.retrieve import CGetPacs, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import DiskFloor, Sender, StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_context
+from dicom_assets.adapters.production import ProductionDatabase
 from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
 from dicom_assets.adapters.registration import load_registration
 from dicom_assets.adapters.removal import DicomwebRemover, OrthancRemover
@@ -409,6 +410,12 @@ class RegistrationResource(Settings):
         finally:
             if hasattr(hook, "close"):
                 hook.close()
+
+    def open_production(self, *, read_only: bool) -> closing[ProductionDatabase]:
+        """The production tables of the research database; `read_only` for dry runs."""
+        return closing(
+            ProductionDatabase.open(self.research_db_url, timeout_seconds=self.timeout_seconds, read_only=read_only)
+        )
 
 
 class DeidentificationResource(Settings):

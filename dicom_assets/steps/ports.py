@@ -238,6 +238,20 @@ class ReadsBack(Protocol):
         """
 
 
+class Production(Protocol):
+    """What researchers see of published studies in the research database."""
+
+    def copy(self, original_study_uid: str, study_uid: str) -> Mapping[str, int]:
+        """Copy what the research database knows of a published study; doing it again changes nothing.
+
+        `study_uid` is the one that it was published under. Returns counts of rows; opened for a dry run, what they
+        would be.
+
+        Raises:
+            StudyError: the research database does not say so, or its rows belong to somebody else.
+        """
+
+
 class InstanceSource(Protocol):
     """Where worker processes read instance files. Picklable."""
 
