@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ FOLDER = "outbox"
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=3)
+LONGEST_ROUND_SECONDS = 20.0
+"""A sensor has a minute for its tick, and Apprise keeps seconds between two mails."""
 _ODD = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -104,12 +107,16 @@ class Outbox:
 
     def _deliver(self, notifier: Notifier, now: datetime) -> Round:
         taken, waiting, given_up, absent = 0, 0, list[str](), dict[str, None]()
+        nobody_answers = False
+        until = time.monotonic() + LONGEST_ROUND_SECONDS
         for message in self.waiting():
-            if message.not_before and datetime.fromisoformat(message.not_before) > now:
+            is_due = not message.not_before or datetime.fromisoformat(message.not_before) <= now
+            if not is_due or nobody_answers or time.monotonic() > until:
                 waiting += 1
                 continue
             known = [target.url for target in notifier.targets if message.mark_of(target.url) in message.taken]
             missed = notifier.send(message.title, message.body, but_to=known)
+            nobody_answers = len(missed) == len(notifier.targets)
             if not missed:
                 taken += 1
                 self._drop(message)

@@ -17,7 +17,7 @@ NOBODY = "NOTIFY_URLS_FILE is not set: nobody is to be told."
     # Runs of `dagster job execute` belong to no code location; others than ours are passed over.
     monitor_all_code_locations=True,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=15,
     description="Has people told of a run that failed (NOTIFY_URLS_FILE).",
 )
 def failed_runs(
@@ -38,7 +38,7 @@ def failed_runs(
 
 @dg.sensor(
     name="notifications",
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends the messages that wait, again and again for three days where somebody does not take them.",
 )
