@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-SCHEMA: dict[str, Any] = json.loads(files("dicom_assets.adapters").joinpath("events.schema.json").read_text())
+from dicom_assets.adapters.event_table import event_schema
+
+SCHEMA: dict[str, Any] = dict(event_schema())
 KINDS: list[str] = SCHEMA["properties"]["event"]["enum"]
 
 

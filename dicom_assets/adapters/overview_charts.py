@@ -101,6 +101,7 @@ def _chart(kind: Any, **options: Any) -> Any:
         "width": WIDTH,
         "height": HEIGHT,
         "margin": 8,
+        "margin_bottom": 14,
         "max_scale": 8,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": len(STAGES),

@@ -13,10 +13,10 @@ from dicom_assets.cli.tables import json_option, print_json, print_rows
 EXAMPLES = """
 \b
 Examples:
-  dicom-assets summary research/                                     a folder of files
-  dicom-assets summary .demo/data/studies/S4Q7K2M9X1B3T/deidentified a study as it may be published
-  dicom-assets summary research/ --only SeriesDescription            which series descriptions there are
-  dicom-assets summary research/ --json                              for machines
+  dicom-assets summary research/                                       a folder of files
+  dicom-assets summary .demo/data/studies/S4Q7K2M9X1B3T/deidentified/  a study as it may be published
+  dicom-assets summary research/ --only SeriesDescription              which series descriptions there are
+  dicom-assets summary research/ --json                                for machines
 """
 
 COLUMNS = ("attribute", "value", "studies", "series", "instances")
