@@ -73,6 +73,8 @@ SETTINGS = {
     "DEIDENTIFICATION_PROFILE": "basic",
     "MODALITIES": DEFAULT_MODALITIES,
     "UID_ROOT": "2.25",
+    "CONTACT_SHEETS": "yes",
+    "CONTACT_SHEET_KILOBYTES": "100",
     "DATA_DIR": ".demo/data",
     "IDENTITY_SECRET_FILE": ".demo/secret",
     "IDENTITY_KEY_FILE": "",

@@ -13,7 +13,6 @@ from dicom_assets.contact_sheet.tiles import Tile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
 
 GAP = 4
 LABEL_HEIGHT = 16
@@ -81,5 +80,4 @@ def _drawn(tile: Tile, edge: int) -> Image:
 def _write(paper: Image, place: tuple[int, int], text: str) -> None:
     from PIL import ImageDraw, ImageFont
 
-    draw: ImageDraw = ImageDraw.Draw(paper)
-    draw.text(place, text, fill=INK, font=ImageFont.load_default(FONT_SIZE))
+    ImageDraw.Draw(paper).text(place, text, fill=INK, font=ImageFont.load_default(FONT_SIZE))

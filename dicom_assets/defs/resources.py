@@ -36,6 +36,9 @@ STAGING_PROTOCOLS = ("auto", "dicomweb", "c-get", "c-move")
 RESEARCH_PROTOCOLS = ("c-store", "dicomweb", "c-get", "c-move")
 """`c-get` and `c-move` mean C-STORE, too: both are DIMSE, whatever the PACS offers for retrieval."""
 
+SMALLEST_SHEET, LARGEST_SHEET = 10, 1000
+"""Kilobytes."""
+
 
 def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | None, associations: int) -> PacsNode:
     if not 0 < len(ae_title.strip()) <= 16:
@@ -427,6 +430,27 @@ class DeidentificationResource(Settings):
     def load_profile(self) -> Profile:
         """A YAML file, or a profile that comes with the package by its name."""
         return find_profile(self.profile)
+
+
+class ContactSheetsResource(Settings):
+    """The small pictures of each study that Dagster shows."""
+
+    wanted: str
+    kilobytes: int
+
+    def are_wanted(self) -> bool:
+        """Whether contact sheets are made."""
+        return is_yes("CONTACT_SHEETS", self.wanted)
+
+    def most_kilobytes(self) -> int:
+        """What one may take in Dagster's storage.
+
+        Raises:
+            ConfigurationError: CONTACT_SHEET_KILOBYTES is too small for any, or too large for Dagster.
+        """
+        if not SMALLEST_SHEET <= self.kilobytes <= LARGEST_SHEET:
+            raise ConfigurationError(f"CONTACT_SHEET_KILOBYTES must be {SMALLEST_SHEET} to {LARGEST_SHEET}.")
+        return self.kilobytes
 
 
 class DataDirResource(Settings):

@@ -1,21 +1,25 @@
 """One execution of the op: which studies, what Dagster and the audit trail are told of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 
 import dagster as dg
 
 from dicom_assets.adapters.audit_trail import PAGE, RunFolder
+from dicom_assets.defs.checks import CheckLog
 from dicom_assets.defs.config import RunConfig
-from dicom_assets.defs.partitions import STUDIES
+from dicom_assets.defs.metadata import metadata_of, picture_of
+from dicom_assets.defs.partitions import STUDIES, partition_keys
 from dicom_assets.defs.run_end import overview_metadata, telling_why_it_stops
 from dicom_assets.errors import StorageError
 from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wanted
+from dicom_assets.steps.contact_sheets import CONTACT_SHEET
+from dicom_assets.steps.findings import findings_of
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.run_studies import run_studies
 from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
 from dicom_assets.steps.stands_registered import stands_registered
-from dicom_assets.study import STAGES, Fact, Stage, StudyKey
+from dicom_assets.study import STAGES, Stage, StudyKey
 
 
 class Run:
@@ -28,6 +32,7 @@ class Run:
         self._config = config
         self._around = around
         self._audit = audit
+        self._checks = CheckLog(context)
 
     def go(self) -> dict[StudyKey, str]:
         """Select, advance, report; returns why studies failed."""
@@ -124,9 +129,22 @@ class Run:
             self._context.log.info("%s %s: stood already, nothing to do", key, stage)
         else:
             self._context.log.info("%s %s: %s instances in %s s", key, stage, facts["instances"], facts["seconds"])
-        if self._config.dry_run or (not outcome.redone and self._is_told(outcome)):
+        if self._config.dry_run:
             return
-        self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata_of(facts)))
+        is_new = outcome.redone or not self._is_told(outcome)
+        if is_new:
+            metadata = self._metadata(outcome)
+            self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata))
+        if is_new or self._context.selected_asset_check_keys:  # Dagster expects an answer where it planned for one
+            self._checks.tell(key, *findings_of(stage, facts))
+
+    def _metadata(self, outcome: StageOutcome) -> dict[str, dg.MetadataValue]:
+        metadata = metadata_of(outcome.facts)
+        sheet = outcome.folder.attachment(CONTACT_SHEET) if self._around.sheets is not None else None
+        if sheet is not None:
+            metadata["contact_sheet_of"] = metadata["contact_sheet"]
+            metadata["contact_sheet"] = picture_of(sheet)
+        return metadata
 
     def _report_what_no_run_reported(self, selected: set[StudyKey]) -> None:
         """Tell Dagster of studies whose run was killed before it could; published ones come in no queue again."""
@@ -153,6 +171,8 @@ class Run:
             return
         said = f"at {failure.stage}: {failure.said}" if failure.stage else failure.said
         self._context.log.error("%s %s", failure.study_key, said)
+        if failure.finding is not None and not self._config.dry_run:
+            self._checks.tell(failure.study_key, failure.finding)
         failures[failure.study_key] = said
         if failure.kept_under and not self._config.dry_run:
             self._context.log_event(
@@ -169,28 +189,8 @@ class Run:
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[outcome.study_key])
         records = self._context.instance.fetch_materializations(wanted, limit=1).records
         told = records[0].asset_materialization if records else None
-        return told is not None and metadata_of(outcome.facts).items() <= dict(told.metadata).items()
-
-
-def partition_keys(context: dg.AssetExecutionContext) -> Sequence[StudyKey] | None:
-    """The study keys that the run was launched for; None for a run that takes the queue."""
-    tags = context.run.tags
-    if "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags:
-        return [StudyKey(key) for key in context.partition_keys]
-    return None
-
-
-def metadata_of(facts: Mapping[str, Fact]) -> dict[str, dg.MetadataValue]:
-    """A stage's facts as Dagster metadata."""
-    return {name: _metadata_value(value) for name, value in facts.items()}
-
-
-def _metadata_value(value: Fact) -> dg.MetadataValue:
-    if isinstance(value, Mapping):
-        return dg.MetadataValue.json(dict(value))
-    if isinstance(value, str):
-        return dg.MetadataValue.text(value)
-    return dg.MetadataValue.float(value) if isinstance(value, float) else dg.MetadataValue.int(value)
+        facts = {name: value for name, value in metadata_of(outcome.facts).items() if name != "contact_sheet"}
+        return told is not None and facts.items() <= dict(told.metadata).items()
 
 
 def _selection_metadata(selection: Selection) -> dict[str, dg.MetadataValue]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dicom_assets.defs.resources import (
+    ContactSheetsResource,
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
@@ -28,6 +29,7 @@ _RESOURCES: dict[str, tuple[type[Settings], str]] = {
     "identity_db": (IdentityDbResource, "IDENTITY_DB"),
     "registration": (RegistrationResource, "REGISTRATION"),
     "deidentification": (DeidentificationResource, "DEIDENTIFICATION"),
+    "contact_sheets": (ContactSheetsResource, "CONTACT_SHEET"),
     "data_dir": (DataDirResource, "DATA_DIR"),
     "notifications": (NotificationsResource, ""),
 }
@@ -37,6 +39,7 @@ _ODD_NAMES = {
     ("identity_db", "key_file"): "IDENTITY_KEY_FILE",
     ("registration", "research_db_url"): "RESEARCH_DB_URL",
     ("deidentification", "uid_root"): "UID_ROOT",
+    ("contact_sheets", "wanted"): "CONTACT_SHEETS",
     ("data_dir", "path"): "DATA_DIR",
     ("notifications", "urls_file"): "NOTIFY_URLS_FILE",
 }

@@ -17,6 +17,7 @@ from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.adapters.withdrawals import FolderWithdrawals
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
+    ContactSheetsResource,
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
@@ -33,6 +34,7 @@ from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
 from dicom_assets.errors import ConfigurationError, PacsError
 from dicom_assets.steps.advance_study import Surroundings
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.ports import AuditTrail, Pacs, StagingPacs
 from dicom_assets.study import Fact
@@ -50,6 +52,7 @@ class Resources:
     identity_db: IdentityDbResource
     registration: RegistrationResource
     deidentification: DeidentificationResource
+    contact_sheets: ContactSheetsResource
     data_dir: DataDirResource
     notifications: NotificationsResource | None = None
     """None within a run: sensors tell people."""
@@ -77,7 +80,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         choice = resources.staging_pacs.choose(local)
         staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
-        _close_at_the_end(stack, staging_pacs, research_pacs)
+        close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
         sweep_scratch(data_dir)
@@ -92,6 +95,10 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         stack.enter_context(telling_why_it_stops(audit))
         prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
+        sheets = None
+        if resources.contact_sheets.are_wanted() and not config.dry_run:
+            apart = stack.enter_context(worker_processes(1))
+            sheets = ContactSheets(executor, apart, resources.contact_sheets.most_kilobytes())
         yield (
             Surroundings(
                 staging_pacs=staging_pacs,
@@ -104,6 +111,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
                 audit=audit,
                 executor=executor,
                 settings=settings,
+                sheets=sheets,
                 patience_seconds=resources.transfers.patience_seconds(),
                 staging_turnstile=resources.staging_pacs.turnstile(),
                 research_turnstile=resources.research_pacs.turnstile(),
@@ -133,7 +141,8 @@ def prove_destination(staging_pacs: StagingPacs, audit: AuditTrail) -> None:
         audit.event("canary_arrived")
 
 
-def _close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+def close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+    """Give back what PACSs keep open, when the stack is left."""
     for pacs in all_pacs:
         if isinstance(pacs, DicomwebPacs):  # the others open an association for each thing they do
             stack.callback(pacs.close)

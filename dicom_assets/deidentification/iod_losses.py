@@ -8,8 +8,8 @@ from dicom_assets.deidentification.dictionary import tag_text
 from dicom_assets.deidentification.encoded import DataSet, Element
 from dicom_assets.deidentification.iod import NEEDS_PRESENCE, NEEDS_VALUE, attribute_type, content_tags
 
-UNDER_SEQUENCES = 4
-"""Levels that are compared; the tables describe few objects that go deeper."""
+LEVELS = 4
+"""Of sequences that are compared; the tables describe few objects that go deeper."""
 
 
 def iod_losses(before: DataSet, after: DataSet, sop_class_uid: str) -> Counter[str]:
@@ -29,14 +29,16 @@ def _compare(before: DataSet, after: DataSet, uid: str, path: tuple[int, ...], f
     for tag, element in before.elements.items():
         kept = after.elements.get(tag)
         kind = attribute_type(uid, path, tag)
-        if kind in NEEDS_VALUE and _has_value(element) and not (kept is not None and _has_value(kept)):
+        if (kind in NEEDS_PRESENCE and kept is None) or (kind in NEEDS_VALUE and _lost_value(element, kept)):
             found[f"{tag_text(tag)} of Type {kind}"] += 1
-        elif kind in NEEDS_PRESENCE and kept is None:
-            found[f"{tag_text(tag)} of Type {kind}"] += 1
-        if element.items and kept is not None and len(kept.items or ()) == len(element.items):
-            if len(path) < UNDER_SEQUENCES:
-                for item, other in zip(element.items, kept.items or (), strict=True):
-                    _compare(item, other, uid, (*path, tag), found)
+        items, others = element.items or (), kept.items or () if kept is not None else ()
+        if len(items) == len(others) and len(path) < LEVELS:
+            for item, other in zip(items, others, strict=True):
+                _compare(item, other, uid, (*path, tag), found)
+
+
+def _lost_value(element: Element, kept: Element | None) -> bool:
+    return _has_value(element) and not (kept is not None and _has_value(kept))
 
 
 def _has_value(element: Element) -> bool:

@@ -1,4 +1,4 @@
-"""Has a contact sheet drawn of what may leave of a study, in worker processes; whatever goes wrong, the study goes on."""
+"""Has a contact sheet of a study drawn, in worker processes; whatever goes wrong with it, the study goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_DECODER_MEMORY = 4 << 30
 """Bytes of address space of the process in which decoders run."""
 
 _DATA_URI_GROWTH = 4 / 3
-_PLAIN_SYNTAXES = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+_PLAIN_SYNTAXES = frozenset(f"1.2.840.10008.1.2{rest}" for rest in ("", ".1", ".2", ".1.99"))
 """Transfer syntaxes whose pixels lie open: no decoder touches them (PS3.5 A.1 to A.3, A.5)."""
 
 

@@ -75,7 +75,9 @@ def finding_of_failure(stage: Stage | None, error: DicomAssetsError) -> Finding 
     match stage, error:
         case _, StudyNotApprovedError():
             pass
-        case (Stage.PULLED, IncompleteStudyError() | StudyNotFoundError()) | (Stage.DEIDENTIFIED, ChangedContentError()):
+        case Stage.PULLED, IncompleteStudyError() | StudyNotFoundError():
+            check = StudyCheck.COMPLETE_AGAINST_PACS
+        case Stage.DEIDENTIFIED, ChangedContentError():
             check = StudyCheck.COMPLETE_AGAINST_PACS
         case Stage.PUBLISHED, ChangedContentError():
             check = StudyCheck.ALL_INSTANCES_ACCOUNTED_FOR

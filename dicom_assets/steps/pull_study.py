@@ -16,7 +16,7 @@ from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, StageFolder, StagingPacs, StudyStore
 from dicom_assets.steps.requests import requests_for
 from dicom_assets.steps.turnstile import Turnstile
-from dicom_assets.study import IncomingFile, PatientIdentity, Receive, Retrieval, ReviewedStudy, Stage, StudyKey
+from dicom_assets.study import Fact, IncomingFile, PatientIdentity, Receive, Retrieval, ReviewedStudy, Stage, StudyKey
 
 ROUNDS = 3
 """How many times the staging PACS is asked for what is missing before the study fails."""
@@ -59,7 +59,7 @@ def pull_study(
     size_bytes = sum(receipt.size_bytes for receipt in intake.received.values())
     turnstile.passed(size_bytes)
     complete_by = "counts" if listing.instances is None else "instances"
-    facts = {
+    facts: dict[str, Fact] = {
         "instances": len(intake.received),
         "listed": listing.total,
         "complete_by": complete_by,

@@ -85,7 +85,7 @@ def _decode(
 ) -> tuple[NDArray[Any], Mapping[str, Any]]:
     """All frames or one of them, and how the decoder describes what it gives."""
     try:
-        import numpy  # noqa: F401, ICN001 - pydicom asks for it late
+        import numpy  # noqa: F401 - pydicom asks for it late
         from pydicom.pixels.decoders.base import get_decoder
     except ImportError:
         raise not_cleanable("pixels are compressed and the extra `pixels` is not installed") from None
