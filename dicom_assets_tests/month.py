@@ -57,7 +57,7 @@ class Kind(StrEnum):
 
 
 DAYS: dict[Kind, Sequence[int]] = {
-    Kind.PLAIN: (2, 2, 2, 2, 5, 5, 5, 9, 9, 12, 17, 18, 23, 23, 27, 27),
+    Kind.PLAIN: (2, 2, 2, 2, 5, 5, 5, 9, 9, 12, 18, 18, 23, 23, 27, 27),
     Kind.LEGACY: (2, 2, 5, 9, 18),
     Kind.PARTLY: (2, 2, 5, 9, 23),
     Kind.NOTHING_LEFT: (5,),
