@@ -55,7 +55,9 @@ def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
             if log is not None:
                 for row in chosen:
                     review_db.clear_error(row["uid"])
-                    log.event("error_cleared", StudyKey(row["study"]), {"by": login(), "reason": row["reason"]})
+                    log.event(
+                        "error_cleared", StudyKey(row["study"]), {"by": login()}
+                    )  # others write errors, too, and may have quoted anything
         finally:
             review_db.close()
     unknown = set(keys) - {row["study"] for row in marked}
