@@ -79,7 +79,7 @@ def show(name: str, as_json: bool) -> None:
             return
         story = [(run.name, event) for run in found for event in events_of(run.folder) if event.study_key == name]
         story += [(FOLDER, event) for event in events_of(between_runs) if event.study_key == name]
-        withdrawal = FolderWithdrawals(data_dir).of(StudyKey(name))
+        withdrawal = FolderWithdrawals(data_dir).of(StudyKey(name)) if story else None
     if not story:
         raise click.ClickException(f"No run and no study of a run has the name {name} (dicom-assets runs, studies).")
     story.sort(key=lambda one: one[1].at)
