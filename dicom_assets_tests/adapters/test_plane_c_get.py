@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -516,12 +517,12 @@ class TestRefusals:
 
     def test_peer_without_tls_is_told_apart_from_nobody(self, certificates: Certificates) -> None:
         tls = TlsFiles("STAGING_PACS", str(certificates.ca))
-        with Answering(pdu(7, bytes(4))) as port, pytest.raises(PacsAwayError, match="no TLS on the connection"):
+        with Answering(pdu(7, bytes(4))) as port, pytest.raises(PacsError, match="speaks no TLS"):
             CGetPacs(LOCAL, node(port, tls=tls), limits=QUICK).retrieve(RETRIEVAL, Received().receive)
 
 
 class Answering:
-    """A server that gives one answer to whatever comes, and closes."""
+    """A server that gives one answer to whatever comes on each connection, and closes it."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -533,11 +534,16 @@ class Answering:
         return int(self._socket.getsockname()[1])
 
     def _serve(self) -> None:
-        connection, _ = self._socket.accept()
-        with connection:
-            connection.recv(65_536)
-            connection.sendall(self._answer)
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection, suppress(ConnectionError):
+                connection.recv(65_536)
+                connection.sendall(self._answer)
 
     def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()

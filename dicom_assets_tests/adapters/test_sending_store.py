@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -437,6 +437,7 @@ class TestTrouble:
             outcomes, error = until_it_ends(
                 sending(local, int(listener.getsockname()[1]), limits=IMPATIENT), small_ones(tmp_path, 1)
             )
+            listener.shutdown(socket.SHUT_RDWR)
             answering.join(WAIT_SECONDS)
 
         assert outcomes == []
@@ -468,7 +469,12 @@ def answer_another_message(listener: socket.socket) -> None:
 
 
 def say_and_close(listener: socket.socket, content: bytes) -> None:
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(65536)
-        connection.sendall(content)
+    """Give this answer on each connection, for as long as the listener is open."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, suppress(ConnectionError):
+            connection.recv(65536)
+            connection.sendall(content)
