@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -34,6 +35,8 @@ class Intake:
         self._contents: dict[str, set[str]] = {}
         self._in_writing: set[str] = set()
         self._again = 0
+        self.last_gain = time.monotonic()
+        """When an instance was last kept that was not there before: what only begins, and breaks off, is no gain."""
 
     def take_over_leftovers(self) -> None:
         """Keep the whole instances that a killed run left in the draft, drop everything else."""
@@ -88,6 +91,7 @@ class Intake:
     def arrived(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """The first copy of an instance is on disk."""
         self._take(uid, name, receipt, self._read_identity(name))
+        self.last_gain = time.monotonic()
 
     def arrived_again(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """Another copy is on disk; it stays there, aside, if it is not the same as the first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
@@ -86,11 +85,8 @@ def _inputs(reviewed: ReviewedStudy, staging_pacs: StagingPacs) -> dict[str, str
 
 def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, patience: Patience, progress: Progress) -> None:
     total = intake.listing.total
-    last_gain = time.monotonic()
 
     def receive(sop_instance_uid: str) -> IncomingFile:
-        nonlocal last_gain
-        last_gain = time.monotonic()
         progress(min(len(intake.received), total), total)
         return intake.receive(sop_instance_uid)
 
@@ -101,7 +97,7 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, patience: Patience,
     for round_number in range(ROUNDS):
         patience.pause_before_round(round_number)
         try:
-            failure = patience.keep_trying(ask, last_gain=lambda: last_gain)
+            failure = patience.keep_trying(ask, last_gain=lambda: intake.last_gain)
         except PacsError as error:
             failure = error
             break

@@ -90,6 +90,18 @@ def test_dropped_file_leaves_nothing_and_is_still_missing(desk: Desk) -> None:
     assert desk.intake.drop_differing_duplicates() == 0
 
 
+def test_only_an_instance_that_is_kept_and_new_is_a_gain(desk: Desk) -> None:
+    desk.take("1.2.3.1.1")
+    gained = desk.intake.last_gain
+
+    desk.intake.receive("1.2.3.1.2").drop()
+    desk.take("1.2.3.1.1")
+    assert desk.intake.last_gain == gained
+
+    desk.take("1.2.3.1.2")
+    assert desk.intake.last_gain > gained
+
+
 def test_second_content_under_one_uid_is_kept_aside_and_counted(desk: Desk) -> None:
     desk.take("1.2.3.1.1")
     desk.take("1.2.3.1.1", content_of("1.2.3.1.1", PatientComments="changed"))
