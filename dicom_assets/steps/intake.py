@@ -14,6 +14,9 @@ from dicom_assets.errors import StudyError
 from dicom_assets.steps.ports import FileInWriting, StageDraft
 from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing
 
+_ASIDE = ".again-"
+"""Between the name of an instance's file and the number of a later copy."""
+
 
 class Intake:
     """The instances of one study, as they arrive on any number of threads.
@@ -39,9 +42,17 @@ class Intake:
         """When an instance was last kept that was not there before: what only begins, and breaks off, is no gain."""
 
     def take_over_leftovers(self) -> None:
-        """Keep the whole instances that a killed run left in the draft, drop everything else."""
+        """Keep the whole instances that a killed run left in the draft, drop everything else.
+
+        Of an instance that came with two contents neither is kept: which one is right is for the PACS to say anew.
+        """
         uid_of = {name: uid for uid, name in self._names.items()}
-        for name in self._draft.names():
+        left = self._draft.names()
+        doubtful = {first for name in left for first, mark, _ in [name.partition(_ASIDE)] if mark}
+        for name in left:
+            if name.partition(_ASIDE)[0] in doubtful:
+                self._draft.discard(name)
+                continue
             identity = self._read_identity(name)
             uid = uid_of.get(name, "")
             if self.listing.instances is None and identity is not None:
@@ -74,7 +85,7 @@ class Intake:
                 self._in_writing.add(sop_instance_uid)
             else:
                 self._again += 1
-                name = f"{name}.again-{self._again}"
+                name = f"{name}{_ASIDE}{self._again}"
         try:
             file = self._draft.begin(name)
         except BaseException:

@@ -139,6 +139,24 @@ def test_leftovers_of_a_killed_run_are_taken_over_if_they_are_whole(tmp_path: Pa
     assert [ref.sop_instance_uid for ref in after.intake.missing()] == ["1.2.3.1.2", "1.2.3.1.3"]
 
 
+@pytest.mark.parametrize("expected", [listing(s1=2), StudyListing(None, {"1.2.3.1": 2})], ids=["by list", "by counts"])
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed before it was judged", "judged"])
+def test_leftover_of_two_contents_is_asked_for_again(tmp_path: Path, expected: StudyListing, is_killed: bool) -> None:
+    before = Desk(tmp_path, expected)
+    before.take("1.2.3.1.1")
+    before.take("1.2.3.1.2")
+    before.take("1.2.3.1.2", content_of("1.2.3.1.2", PatientComments="changed"))
+    if not is_killed:
+        before.intake.drop_differing_duplicates()
+
+    after = Desk(tmp_path, expected)
+    after.intake.take_over_leftovers()
+
+    assert set(after.intake.received) == {"1.2.3.1.1"}
+    assert after.intake.missing_count() == 1
+    assert after.draft.names() == ["000001.dcm"]
+
+
 def test_instance_of_another_study_is_a_stranger(desk: Desk) -> None:
     desk.take("1.2.3.1.1", content_of("1.2.3.1.1", StudyInstanceUID="9.9"))
 
