@@ -38,6 +38,8 @@ class Intake:
         self._contents: dict[str, set[str]] = {}
         self._in_writing: set[str] = set()
         self._again = 0
+        self.arrived_bytes = 0
+        """Of all whole files that came, again or not; not those of an earlier run."""
         self.last_gain = time.monotonic()
         """When an instance was last kept that was not there before: what only begins, and breaks off, is no gain."""
 
@@ -102,11 +104,14 @@ class Intake:
     def arrived(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """The first copy of an instance is on disk."""
         self._take(uid, name, receipt, self._read_identity(name))
-        self.last_gain = time.monotonic()
+        with self._mutex:
+            self.arrived_bytes += receipt.size_bytes
+            self.last_gain = time.monotonic()
 
     def arrived_again(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """Another copy is on disk; it stays there, aside, if it is not the same as the first."""
         with self._mutex:
+            self.arrived_bytes += receipt.size_bytes
             contents = self._contents.setdefault(uid, set())
             is_known = receipt.sha256 in contents
             contents.add(receipt.sha256)

@@ -44,7 +44,7 @@ def pull_study(
     finished = None if refresh else standing(store, study_key, Stage.PULLED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.PULLED, finished, redone=False)
-    turnstile.wait(patience.pause)
+    began = turnstile.wait(patience.pause)
     watch = Stopwatch()
     listing = patience.keep_trying(lambda: staging_pacs.find_study(reviewed.study_uid))
     if not listing.total:
@@ -52,15 +52,16 @@ def pull_study(
     draft = store.draft(study_key, Stage.PULLED, resume="" if refresh else digest_of(inputs))
     intake = Intake(reviewed.study_uid, listing, draft)
     intake.take_over_leftovers()
-    _retrieve_all(intake, staging_pacs, patience, progress)
+    try:
+        _retrieve_all(intake, staging_pacs, patience, progress)
+    finally:
+        turnstile.passed(intake.arrived_bytes, began)
     identities = _identities(intake)
     intake.drop_what_is_aside()
-    size_bytes = sum(receipt.size_bytes for receipt in intake.received.values())
-    turnstile.passed(size_bytes)
     facts = {
         "instances": len(intake.received),
         "series": len({identity.series_uid for identity in identities.values() if identity is not None}),
-        "bytes": size_bytes,
+        "bytes": sum(receipt.size_bytes for receipt in intake.received.values()),
         "unreadable": sum(identity is None for identity in identities.values()),
         "seconds": watch.seconds(),
     }

@@ -33,6 +33,11 @@ class Sending:
         self._last_gain = time.monotonic()
         self.transcoded: dict[str, str] = {}
 
+    @property
+    def stored_bytes(self) -> int:
+        """Of all instances that the PACS took."""
+        return sum(self._outgoing[uid].size_bytes for uid in self._stored)
+
     def send(self, listing: StudyListing) -> Sequence[OutgoingInstance]:
         """Send what the PACS lacks, again where it is away or busy for a while; returns what was sent.
 

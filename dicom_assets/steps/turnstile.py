@@ -60,10 +60,10 @@ class Turnstile:
         self._window = window
         self._bytes_per_second = bytes_per_second
         self._mutex = threading.Lock()
-        self._free_at = time.monotonic()
+        self._free_at = float("-inf")
 
-    def wait(self, pause: Pause) -> None:
-        """Return when the next study may go.
+    def wait(self, pause: Pause) -> float:
+        """Return when the next study may go, with that time (`time.monotonic`).
 
         Raises:
             RunStoppedError: the run was ended meanwhile.
@@ -76,7 +76,7 @@ class Turnstile:
             with self._mutex:
                 busy_seconds = self._free_at - time.monotonic()
             if busy_seconds <= 0:
-                return
+                return time.monotonic()
             pause(busy_seconds, f"{self._name} is not to be used faster")
 
     def _seconds_closed(self) -> float:
@@ -84,8 +84,8 @@ class Turnstile:
             return 0.0
         return self._window.opens_in(datetime.now().astimezone()).total_seconds()
 
-    def passed(self, size_bytes: int) -> None:
-        """A study of so many bytes went through."""
+    def passed(self, size_bytes: int, began: float) -> None:
+        """So many bytes of a study went through, whole or not, since it began (`time.monotonic`)."""
         if self._bytes_per_second > 0:
             with self._mutex:
-                self._free_at = max(self._free_at, time.monotonic()) + size_bytes / self._bytes_per_second
+                self._free_at = max(self._free_at, began) + size_bytes / self._bytes_per_second

@@ -1,4 +1,4 @@
-"""Studies that wait for a PACS's window: hours may pass, in which reviewers and PACSs change their minds."""
+"""Studies that wait until a PACS may be used: hours may pass, in which reviewers and PACSs change their minds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_assets.steps.turnstile import DailyWindow
+from dicom_assets.steps.turnstile import DailyWindow, Turnstile
 from dicom_assets_tests.conftest import Site, SmallSite
 
 
@@ -47,6 +47,22 @@ def test_research_pacs_is_looked_at_again_once_its_window_has_opened(
     assert site.deployment.execute(partition=key).success
 
     assert site.research.count() == site.study().publishable
+
+
+def test_what_came_of_a_study_that_failed_counts_for_the_throttle(
+    make_site: SmallSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site((5,))
+    charged: list[int] = []
+    monkeypatch.setattr(Turnstile, "passed", lambda _turnstile, size_bytes, _began: charged.append(size_bytes))
+    site.staging.deliver = lambda entries: entries[:-1] if len(entries) > 1 else []
+
+    assert not site.deployment.execute().success
+
+    [draft] = (site.deployment.data / "studies").glob("*/.pulled.draft/instances")
+    kept = [file.stat().st_size for file in draft.iterdir()]
+    assert len(kept) > 1
+    assert charged == [sum(kept)]
 
 
 def once_closed(meanwhile: Callable[[], None]) -> Callable[[DailyWindow, datetime], timedelta]:

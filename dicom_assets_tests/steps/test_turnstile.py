@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -68,8 +69,7 @@ def test_next_study_waits_as_long_as_the_last_one_should_have_taken() -> None:
         waits.append(seconds)
         raise RunStoppedError("enough")
 
-    turnstile.wait(pause)
-    turnstile.passed(60_000_000)
+    turnstile.passed(60_000_000, turnstile.wait(pause))
     with pytest.raises(RunStoppedError):
         turnstile.wait(pause)
 
@@ -77,8 +77,17 @@ def test_next_study_waits_as_long_as_the_last_one_should_have_taken() -> None:
     assert 55 < waits[0] <= 60
 
 
+def test_study_that_took_long_enough_by_itself_makes_nobody_wait() -> None:
+    turnstile = Turnstile("the staging PACS", bytes_per_second=1e6)
+    began = turnstile.wait(lambda seconds, reason: pytest.fail("waited")) - 61
+
+    turnstile.passed(60_000_000, began)
+
+    turnstile.wait(lambda seconds, reason: pytest.fail("waited"))
+
+
 def test_without_limits_nobody_waits() -> None:
     turnstile = Turnstile()
-    turnstile.passed(10**12)
+    turnstile.passed(10**12, time.monotonic())
 
     turnstile.wait(lambda seconds, reason: pytest.fail("waited"))
