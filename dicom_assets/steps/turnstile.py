@@ -37,13 +37,17 @@ class DailyWindow:
         return cls(hour * 60 + minute, end_hour * 60 + end_minute)
 
     def opens_in(self, now: datetime) -> timedelta:
-        """How long until it is open; zero while it is. The same start and end is the whole day."""
+        """How long until it is open; zero while it is. The same start and end is the whole day.
+
+        Between an aware `now` and the opening lie as many hours as pass, on the days on which the clocks change, too.
+        """
         minute = now.hour * 60 + now.minute
         length = (self.end_minute - self.start_minute) % (24 * 60) or 24 * 60
         if (minute - self.start_minute) % (24 * 60) < length:
             return timedelta()
-        until = (self.start_minute - minute) % (24 * 60)
-        return timedelta(minutes=until) - timedelta(seconds=now.second, microseconds=now.microsecond)
+        until = timedelta(minutes=(self.start_minute - minute) % (24 * 60))
+        opens = now.replace(second=0, microsecond=0, tzinfo=None) + until
+        return (opens if now.tzinfo is None else opens.astimezone()) - now
 
 
 class Turnstile:

@@ -33,6 +33,28 @@ def test_window_opens_when_it_says(window: str, now: str, opens_in: timedelta) -
     assert parsed.opens_in(datetime.fromisoformat(f"2026-03-01T{now}")) == opens_in
 
 
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        ("2026-03-28T01:30+01:00", 2.0),
+        ("2026-03-29T01:30+01:00", 1.0),
+        ("2026-10-25T01:30+02:00", 3.0),
+        ("2026-10-25T02:30+02:00", 2.0),
+        ("2026-10-25T02:30+01:00", 1.0),
+    ],
+)
+def test_window_opens_by_the_clock_on_days_when_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, now: str, hours: float
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert DailyWindow(210, 360).opens_in(datetime.fromisoformat(now)) == timedelta(hours=hours)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_empty_window_is_always() -> None:
     assert DailyWindow.parse(" ", "STAGING_PACS_WINDOW") is None
 
