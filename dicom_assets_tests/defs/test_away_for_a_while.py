@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from dicom_assets.adapters.audit_trail import latest_run
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, SmallSite
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.scripted_pacs import OUT_OF_RESOURCES, ScriptedPacs
 from dicom_assets_tests.small_studies import manifest
-from dicom_assets_tests.waiting import wait_until
+from dicom_assets_tests.waiting import has_happened, wait_until
 
 PATIENCE_SECONDS = 60
 
@@ -26,7 +25,7 @@ def away_for_a_while(pacs: ScriptedPacs, site: Site) -> Iterator[None]:
     """The PACS does not listen now; it does once a study waits for it."""
 
     def come_back() -> None:
-        wait_until(lambda: bool(waits(site)), "a study that waits")
+        wait_until(lambda: has_happened(site.deployment, event="study_waits"), "a study that waits")
         pacs.start()
 
     pacs.stop()
@@ -40,8 +39,6 @@ def away_for_a_while(pacs: ScriptedPacs, site: Site) -> Iterator[None]:
 
 def waits(site: Site) -> list[dict[str, Any]]:
     """What the newest run said of waiting."""
-    if latest_run(site.deployment.data) is None:
-        return []
     return [event for event in site.deployment.events() if event["event"] == "study_waits"]
 
 
