@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -24,9 +24,9 @@ LONGEST_IDENTIFIER = 1 << 20
 """Bytes; the answers that we ask for have some hundred."""
 
 _OUT_OF_RESOURCES = 0xA700
-# What PACSs answer that do not support a query level (PS3.4 Table C.4-1).
+# What PACSs answer that do not support a query level, or have a limit of answers (PS3.4 Table C.4-1).
 _UNABLE_TO_PROCESS = range(0xC000, 0xD000)
-_NOT_SUPPORTED = (0xA900, 0x0122)
+_NOT_ALL = (0xA900, 0x0122, 0xFE00)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,76 +59,112 @@ class QueriedPacs:
 def find_study(local: LocalNode, pacs: PacsNode, study_uid: str) -> StudyListing:
     """What a PACS has of a study, asked for series by series as the hierarchical model wants it.
 
-    Where it does not answer at IMAGE level, its Number of Series Related Instances (0020,1209), else its Number
-    of Study Related Instances (0020,1208).
+    A list of instances is believed where neither Number of Series Related Instances (0020,1209) nor Number of Study
+    Related Instances (0020,1208) say that there are more: PACSs cut their answers short, not all of them say so. Where
+    it is not, or the PACS does not answer at IMAGE level, the former serve, else the latter.
 
     Raises:
         PacsAwayError: no association for now, or it was lost on the way.
         PacsError: the PACS ended a query with a failure, or tells neither instances nor counts.
     """
     with opened(local, pacs, [build_context(STUDY_ROOT_FIND, ImplicitVRLittleEndian)]) as assoc:
-        series = list(_find(assoc, pacs, _series_query(study_uid)))
-        instances = _instances_of(assoc, pacs, study_uid, series)
-        if instances is not None:
-            return StudyListing(instances)
-        studies = list(_find(assoc, pacs, _study_query(study_uid)))
-    by_series = {_text(one, "SeriesInstanceUID"): _count(one, "NumberOfSeriesRelatedInstances") for one in series}
-    study = studies[0] if len(studies) == 1 else Dataset()
-    classes = frozenset(str(uid) for uid in _values(study, "SOPClassesInStudy"))
-    if by_series and all(by_series.values()) and "" not in by_series:
-        return StudyListing(None, by_series, classes)
-    total = _count(study, "NumberOfStudyRelatedInstances")
+        asked = _Asked(assoc, pacs, study_uid)
+        total = asked.total()
+        series, has_all = asked.series()
+        if not series and has_all and not total:
+            return StudyListing(())
+        instances = asked.instances(series) if series and has_all else None
+        if instances is not None and len(instances) >= total:
+            return StudyListing(tuple(sorted(instances, key=lambda ref: ref.sop_instance_uid)))
+        classes = asked.sop_classes()
+    if has_all and series and all(series.values()) and sum(series.values()) >= total:
+        return StudyListing(None, series, classes)
     if not total:
         raise PacsStatusError(
-            f"{pacs.name} lists the study, but neither its instances nor how many there are: "
+            f"{pacs.name} lists the study, but neither all its instances nor how many there are: "
             "have it answer C-FIND at IMAGE level, or with Number of Series Related Instances (0020,1209).",
             blames_study=False,
         )
     return StudyListing(None, {"": total}, classes)
 
 
-def _instances_of(
-    assoc: Association, pacs: PacsNode, study_uid: str, series: Sequence[Dataset]
-) -> tuple[InstanceRef, ...] | None:
-    """The instances of all series; None where the PACS has none to show for a series, or does not know the level."""
-    found: dict[str, InstanceRef] = {}
-    for one in series:
-        series_uid = _text(one, "SeriesInstanceUID")
-        before = len(found)
-        try:
-            for instance in _find(assoc, pacs, _instance_query(study_uid, series_uid)):
-                uid = _text(instance, "SOPInstanceUID")
-                if uid:
-                    found[uid] = InstanceRef(uid, series_uid, _text(instance, "SOPClassUID"))
-        except PacsStatusError as error:
-            if error.status in _NOT_SUPPORTED or error.status in _UNABLE_TO_PROCESS:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Queries for one study on one association; answers that are about another one do not count."""
+
+    association: Association
+    pacs: PacsNode
+    study_uid: str
+
+    def total(self) -> int:
+        """Number of Study Related Instances; 0 where the PACS does not tell it, or has no such study."""
+        studies, _ = self._answers(_study_query(self.study_uid, "NumberOfStudyRelatedInstances"))
+        return max((_count(study, "NumberOfStudyRelatedInstances") for study in studies), default=0)
+
+    def sop_classes(self) -> frozenset[str]:
+        """The SOP Classes in the study; none where the PACS does not tell them."""
+        studies, _ = self._answers(_study_query(self.study_uid, "SOPClassesInStudy"))
+        return frozenset(uid for study in studies for uid in _text(study, "SOPClassesInStudy").split("\\") if uid)
+
+    def series(self) -> tuple[dict[str, int], bool]:
+        """Series Instance UID to number of instances, 0 where that is not told, and whether these are all series."""
+        answers, is_whole = self._answers(_series_query(self.study_uid))
+        counts: dict[str, int] = {}
+        for answer in answers:
+            uid = _text(answer, "SeriesInstanceUID")
+            counts[uid] = max(counts.get(uid, 0), _count(answer, "NumberOfSeriesRelatedInstances"))
+        is_whole = is_whole and "" not in counts
+        counts.pop("", None)
+        return counts, is_whole
+
+    def instances(self, series: Mapping[str, int]) -> list[InstanceRef] | None:
+        """The instances of all series; None where the PACS has none to show for one, or fewer than it says it has."""
+        found: dict[str, InstanceRef] = {}
+        for series_uid, count in series.items():
+            answers, is_whole = self._answers(_instance_query(self.study_uid, series_uid))
+            refs = {
+                uid: InstanceRef(uid, series_uid, _text(answer, "SOPClassUID"))
+                for answer in answers
+                if (uid := _text(answer, "SOPInstanceUID")) and _text(answer, "SeriesInstanceUID") in ("", series_uid)
+            }
+            before = len(found)
+            found |= refs
+            if not is_whole or len(found) - before < max(count, 1):
                 return None
-            raise
-        if len(found) == before:
-            return None
-    return tuple(sorted(found.values(), key=lambda ref: ref.sop_instance_uid))
+        return list(found.values())
+
+    def _answers(self, query: Dataset) -> tuple[list[Dataset], bool]:
+        """The answers to a query, and whether these are all: the PACS may not know the level, or have a limit."""
+        answers: list[Dataset] = []
+        is_whole = True
+        try:
+            for answer in _find(self.association, self.pacs, query):
+                if _text(answer, "StudyInstanceUID") in ("", self.study_uid):
+                    answers.append(answer)
+        except PacsStatusError as error:
+            if error.status not in _NOT_ALL and error.status not in _UNABLE_TO_PROCESS:
+                raise
+            is_whole = False
+        return answers, is_whole
 
 
 def _text(ds: Dataset, keyword: str) -> str:
-    return str(ds.get(keyword) or "").strip()
-
-
-def _values(ds: Dataset, keyword: str) -> Sequence[str]:
-    value = ds.get(keyword) or ()
-    return [value] if isinstance(value, str) else list(value)
+    """A value as it was encoded, several joined by backslashes: what does not fit its VR is no reason to stop."""
+    element = ds.get_item(keyword)
+    value = b"" if element is None else element.value
+    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else ""
 
 
 def _count(ds: Dataset, keyword: str) -> int:
     text = _text(ds, keyword)
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
-def _study_query(study_uid: str) -> Dataset:
+def _study_query(study_uid: str, wanted: str) -> Dataset:
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_uid
-    query.NumberOfStudyRelatedInstances = None
-    query.SOPClassesInStudy = ""
+    setattr(query, wanted, None)
     return query
 
 
