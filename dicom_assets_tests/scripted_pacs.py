@@ -57,6 +57,7 @@ class ScriptedPacs(EmbeddedPacs):
 
     `deliver` says which entries a retrieve hands out for those it was asked for, one after the other; `judge` says
     which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
+    `before_move` is told of the study of each C-MOVE, and may change the `destinations`.
     The canary is no part of any script: how often it was handed out is told by `canaries` alone.
     Queries at IMAGE level and the counts of series can be switched off.
     """
@@ -67,6 +68,9 @@ class ScriptedPacs(EmbeddedPacs):
         self.handed_out: list[str] = []
         self.canaries = 0
         self.before_canary: Callable[[], None] = lambda: None
+        self.before_move: Callable[[str], None] = lambda _study_uid: None
+        self.destinations = dict(self._destinations)
+        self._destinations = self.destinations
         self.offered: list[str] = []
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
@@ -91,6 +95,7 @@ class ScriptedPacs(EmbeddedPacs):
         return self._scripted(event, super()._on_get(event), preamble=0)
 
     def _on_move(self, event: evt.Event) -> Iterator[Any]:
+        self.before_move(event.identifier.get_item("StudyInstanceUID").value.decode().strip("\0 "))
         return self._scripted(event, super()._on_move(event), preamble=1)
 
     def _scripted(self, event: evt.Event, answers: Iterator[Any], preamble: int) -> Iterator[Any]:

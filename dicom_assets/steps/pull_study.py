@@ -91,49 +91,55 @@ def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, patience: Patience,
         progress(min(len(intake.received), total), total)
         return intake.receive(sop_instance_uid)
 
-    def ask() -> PacsStatusError | None:
+    def ask() -> _Answer:
         return _ask(requests_for(intake, round_number), staging_pacs, receive)
 
     failure: PacsError | None = None
+    said = ""
     for round_number in range(ROUNDS):
         patience.pause_before_round(round_number)
         try:
-            failure = patience.keep_trying(ask, last_gain=lambda: intake.last_gain)
+            failure, said = patience.keep_trying(ask, last_gain=lambda: intake.last_gain)
         except PacsError as error:
             failure = error
             break
         if not intake.missing_count():
             break
     progress(min(len(intake.received), total), total)
-    _judge(intake, failure)
+    _judge(intake, failure, said)
 
 
-def _ask(retrievals: Sequence[Retrieval], staging_pacs: StagingPacs, receive: Receive) -> PacsStatusError | None:
-    """Ask for each once, as many at a time as there may be connections; returns a failure that was the PACS's answer.
+_Answer = tuple[PacsStatusError | None, str]
+"""A failure that ended a retrieval, and what else the PACS said went wrong."""
+
+
+def _ask(retrievals: Sequence[Retrieval], staging_pacs: StagingPacs, receive: Receive) -> _Answer:
+    """Ask for each once, as many at a time as there may be connections; returns what the PACS answered.
 
     Raises:
         PacsError: the PACS can't be asked.
         DicomAssetsError: what was received could not be taken in, or the run was ended.
     """
+    failure: PacsStatusError | None = None
+    said = ""
     if not retrievals:
-        return None
-    answer: PacsStatusError | None = None
+        return failure, said
     with ThreadPoolExecutor(min(len(retrievals), staging_pacs.connections), "retrieve") as pool:
         futures = [pool.submit(staging_pacs.retrieve, retrieval, receive) for retrieval in retrievals]
         try:
             for future in as_completed(futures):
                 try:
-                    future.result()
+                    said = future.result() or said
                 except PacsStatusError as error:
-                    answer = error
+                    failure = error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return answer
+    return failure, said
 
 
-def _judge(intake: Intake, failure: PacsError | None) -> None:
-    """Raise for what did not arrive, or arrived with two contents."""
+def _judge(intake: Intake, failure: PacsError | None, said: str) -> None:
+    """Raise for what did not arrive, or arrived with two contents; `said` is what the PACS has to say about it."""
     if differing := intake.drop_differing_duplicates():
         raise StudyError(
             f"{differing} instance(s) arrived twice with different content under one "
@@ -146,8 +152,9 @@ def _judge(intake: Intake, failure: PacsError | None) -> None:
     if failure is not None and not blames_study:
         raise PacsError(f"{missing} of {total} instances did not arrive: {failure}")
     raise IncompleteStudyError(
-        f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS lists "
-        "them. Have it repaired, then clear the error and run again: what arrived is kept."
+        f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS "
+        f"{'counts' if intake.listing.instances is None else 'lists'} them{said and f'; {said}'}. "
+        "Have it repaired, then clear the error and run again: what arrived is kept."
     )
 
 

@@ -143,7 +143,19 @@ def test_single_file_whose_end_nothing_tells_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [204, 404, 410])
 def test_nothing_there_is_nothing_arrived(status: int) -> None:
-    assert pulled(Answer(status)) == {}
+    with staging(lambda _: Answer(status)) as (pacs, _):
+        assert pacs.retrieve(WHOLE, no_instance) == f"it answered WADO-RS with HTTP status {status}"
+
+
+def test_parts_that_name_no_instance_are_told() -> None:
+    with staging(lambda _: related(b"This is no DICOM file." * 30)) as (pacs, _):
+        said = pacs.retrieve(WHOLE, no_instance)
+
+    assert said == "1 part(s) of its answer to WADO-RS do not say which instance they are"
+
+
+def no_instance(_uid: str) -> IncomingFile:
+    raise AssertionError("an instance arrived")
 
 
 class TestTruncated:

@@ -11,8 +11,9 @@ from pydicom.errors import InvalidDicomError
 
 from dicom_assets.adapters.pacs.association import Timeouts
 from dicom_assets.adapters.pacs.canary_object import is_uid
+from dicom_assets.adapters.pacs.requests import StrayedError
 from dicom_assets.adapters.pacs.retrieve import CMovePacs
-from dicom_assets.errors import ConfigurationError, PacsError, StorageError
+from dicom_assets.errors import ConfigurationError, PacsError, StorageError, StudyError
 from dicom_assets.study import IncomingFile, Piece, Receive, Retrieval, StudyListing
 
 ACCEPTANCE = "I accept that identified images may go to a wrong machine"
@@ -109,17 +110,38 @@ class ProvenMoves:
                 raise
             self._arrived = True
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
-        """Ask by C-MOVE once the canary has arrived.
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Ask by C-MOVE once the canary has arrived; returns what the PACS says went wrong.
+
+        Instances that it says it sent, and of which none arrived, end all moves, unless another move of the canary
+        shows that our AE title still stands for us; this study is not asked for again then, either.
 
         Raises:
             ConfigurationError: the canary does not arrive here, or our Storage SCP can't listen.
             PacsAwayError: no association for now, or it was lost with nothing received.
             PacsError: the operation ended in a failure with nothing received.
+            StudyError: the PACS says that it sent instances, and none arrived, though the canary does.
             StorageError: an instance that arrived could not be written.
         """
         self.prove()
-        self._pacs.retrieve(retrieval, receive)
+        try:
+            return self._pacs.retrieve(retrieval, receive)
+        except StrayedError as error:
+            self._prove_anew(error)
+            raise StudyError(
+                f"{error} The canary did arrive; so find out from the PACS's log where it sent these, then clear the "
+                "error and run again."
+            ) from None
+
+    def _prove_anew(self, error: StrayedError) -> None:
+        with self._mutex:
+            self._arrived = False
+            if not self._canary_uid:
+                self._failure = self._failure or ConfigurationError(
+                    f"Images may have gone to a wrong machine, so nothing else is moved. {error} Find out from its log "
+                    f"where it sent them. {_OTHER_SENDERS}"
+                )
+        self.prove()
 
 
 def move_canary(scout: CMovePacs, canary_uid: str) -> None:
@@ -142,6 +164,8 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
     cage = _Cage()
     try:
         scout.retrieve(Retrieval(canary_uid), cage.receive)
+    except StrayedError:
+        raise ConfigurationError(_went_astray(scout)) from None
     except PacsError as error:
         if not cage.arrived:
             raise ConfigurationError(
