@@ -167,9 +167,7 @@ def test_instances_that_were_sent_and_did_not_arrive_have_gone_astray(site: Site
         request = asked(association)
         association.send(request.context_id, counted_response(request, status, completed=2, failed=1))
 
-    with pytest.raises(
-        StrayedError, match="none arrived here: register the move destination"
-    ):
+    with pytest.raises(StrayedError, match="none arrived here: register the move destination"):
         site.move(script)
 
 
