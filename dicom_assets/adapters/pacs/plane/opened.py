@@ -71,8 +71,13 @@ def opened(
                     yield association
         except AssociationRejectedError as error:
             raise why_rejected(error.source, error.diagnostic, local, pacs) from None
+        except PeerAbortedError as error:
+            raise PacsAwayError(
+                f"{pacs.name} ended it ({error}): run again later. If it stays so, it may not let {local.ae_title} do "
+                "this: see its own log."
+            ) from None
         except (NoConnectionError, AssociationLostError) as error:
-            if not is_established and not isinstance(error, PeerAbortedError):
+            if not is_established:
                 raise why_nothing_answers(pacs, f" ({error})") from None
             raise PacsAwayError(f"{pacs.name} was lost ({error}): check that it is up, then run again.") from None
 
