@@ -59,7 +59,7 @@ class ScriptedPacs(EmbeddedPacs):
     which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
     `before_move` is told of the study of each C-MOVE, and may change the `destinations`.
     The canary is no part of any script: how often it was handed out is told by `canaries` alone.
-    Queries at IMAGE level and the counts of series can be switched off.
+    `lists` says which entries queries find. Queries at IMAGE level and the counts of series can be switched off.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -74,12 +74,16 @@ class ScriptedPacs(EmbeddedPacs):
         self.offered: list[str] = []
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
+        self.lists: Callable[[Entry], bool] = lambda _entry: True
         self.answers_at_image_level = True
         self.tells_counts = True
 
     def entries(self) -> list[Entry]:
         """All that the PACS holds."""
         return list(self._entries())
+
+    def _listed(self) -> list[Entry]:
+        return [entry for entry in self._entries() if self.lists(entry)]
 
     def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         level = event.identifier.get_item("QueryRetrieveLevel").value  # read as attribute, it would be another element

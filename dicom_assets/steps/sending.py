@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from dicom_assets.errors import PacsAwayError, PacsError, StudyError
+from dicom_assets.errors import PacsAwayError, StudyError
 from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, ResearchPacs
 from dicom_assets.study import Commitment, Fact, OutgoingInstance, StoreOutcome, StudyListing
@@ -70,12 +70,13 @@ class Sending:
     def confirm(self) -> Mapping[str, Fact]:
         """See that all are there, and have the PACS commit itself where it offers that; returns how it was seen.
 
+        Some PACSs show what they stored only after a while: they are looked at again for as long as the patience lasts.
+
         Raises:
             PacsError: it does not show all of what it said it stored.
             StudyError: it holds others under this study, or does not commit itself to all.
         """
-        listing = self._patience.keep_trying(lambda: self._research_pacs.find_study(self._study_uid))
-        self._compare(listing)
+        listing = self._patience.keep_trying(self._seen)
         outgoing = list(self._outgoing.values())
         commitment = self._patience.keep_trying(lambda: self._research_pacs.commit(outgoing))
         if commitment is not None:
@@ -85,6 +86,11 @@ class Sending:
             "storage_commitment": "not offered" if commitment is None else "committed",
         }
 
+    def _seen(self) -> StudyListing:
+        listing = self._research_pacs.find_study(self._study_uid)
+        self._compare(listing)
+        return listing
+
     def _compare(self, listing: StudyListing) -> None:
         wanted = self._outgoing.keys()
         if listing.instances is None:
@@ -93,7 +99,7 @@ class Sending:
             present = {ref.sop_instance_uid for ref in listing.instances}
             missing, surplus = len(wanted - present), len(present - wanted)
         if missing > 0:
-            raise PacsError(
+            raise PacsAwayError(
                 f"The research PACS answered that it stored all, but does not show {missing} of {len(wanted)} "
                 "instances: run again, only what is missing will be sent."
             )
