@@ -82,6 +82,11 @@ class ScriptedPacs(EmbeddedPacs):
         """All that the PACS holds."""
         return list(self._entries())
 
+    def handle(self, event: evt.EventType, handler: Callable[[evt.Event], Any]) -> None:
+        """Have a handler called on associations from now on, until the PACS stops."""
+        assert self._server is not None
+        self._server.bind(event, handler)
+
     def _listed(self) -> list[Entry]:
         return [entry for entry in self._entries() if self.lists(entry)]
 
