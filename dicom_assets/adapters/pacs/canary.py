@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from io import BytesIO
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -151,16 +151,7 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
         ConfigurationError: it is not there, is none, or does not arrive here in time; or our Storage SCP can't listen.
         PacsError: the PACS can't be asked.
     """
-    listed = scout.find_study(canary_uid).total
-    if not listed:
-        raise ConfigurationError(
-            f"{scout.name} has no study of STAGING_PACS_CANARY_UID: {_TO_SEND_ONE}, or correct the setting."
-        )
-    if listed > 1:
-        raise ConfigurationError(
-            f"The study of STAGING_PACS_CANARY_UID has {listed} instances at {scout.name} and is no canary, which has "
-            f"one that anybody may see: {_TO_SEND_ONE}."
-        )
+    _require_listed(scout, canary_uid)
     cage = _Cage()
     try:
         scout.retrieve(Retrieval(canary_uid), cage.receive)
@@ -177,6 +168,50 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
         raise ConfigurationError(
             f"What {scout.name} sent here is not the canary it was asked for, so nothing else is moved: "
             "have the PACS's index repaired."
+        )
+
+
+class _Retrieves(Protocol):
+    """A PACS that hands instances to who asks."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def find_study(self, study_uid: str) -> StudyListing:
+        """What it has of a study."""
+
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Hand it over."""
+
+
+def fetch_canary(pacs: _Retrieves, canary_uid: str) -> None:
+    """Have a PACS hand over the canary on our own connection, to see that it does.
+
+    Raises:
+        ConfigurationError: it is not there, is none, or is not what is handed over.
+        PacsError: the PACS can't be asked, or refuses.
+    """
+    _require_listed(pacs, canary_uid)
+    cage = _Cage()
+    said = pacs.retrieve(Retrieval(canary_uid), cage.receive)
+    if [_study_uid_of(content) for content in cage.arrived] != [canary_uid]:
+        raise ConfigurationError(
+            f"{pacs.name} lists the study of STAGING_PACS_CANARY_UID and does not hand it over{said and f'; {said}'}: "
+            "see its own log, or choose another STAGING_PACS_PROTOCOL."
+        )
+
+
+def _require_listed(pacs: _Retrieves, canary_uid: str) -> None:
+    listed = pacs.find_study(canary_uid).total
+    if not listed:
+        raise ConfigurationError(
+            f"{pacs.name} has no study of STAGING_PACS_CANARY_UID: {_TO_SEND_ONE}, or correct the setting."
+        )
+    if listed > 1:
+        raise ConfigurationError(
+            f"The study of STAGING_PACS_CANARY_UID has {listed} instances at {pacs.name} and is no canary, which has "
+            f"one that anybody may see: {_TO_SEND_ONE}."
         )
 
 
