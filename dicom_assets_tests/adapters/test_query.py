@@ -18,9 +18,9 @@ from pynetdicom.dsutils import decode
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, silence_dicom_libraries
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.statuses import CANCELLED, PENDING
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import STUDY_ROOT_FIND, find_study
-from dicom_assets.adapters.pacs.requests import PENDING
 from dicom_assets.errors import PacsAwayError, PacsError, PacsStatusError
 from dicom_assets.study import InstanceRef, StudyListing
 from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
@@ -31,7 +31,7 @@ LOCAL = LocalNode("DICOM_ASSETS", "127.0.0.1", 11112)
 STUDY, OTHER_STUDY = "1.2.9", "1.2.99"
 CLASS = "1.2.840.10008.5.1.4.1.1.2"
 NO_DATA_SET, DATA_SET = struct.pack("<HHIH", 0, 0x0800, 2, 0x0101), struct.pack("<HHIH", 0, 0x0800, 2, 1)
-SUCCESS, CANCELLED, NOT_SUPPORTED = 0x0000, 0xFE00, 0xA900
+SUCCESS, NOT_SUPPORTED = 0x0000, 0xA900
 OFFERED = [build_context(STUDY_ROOT_FIND, ImplicitVRLittleEndian)]
 SERIES = {"1.2.9.1": 3, "1.2.9.2": 2}
 TOTAL = 5

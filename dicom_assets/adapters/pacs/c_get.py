@@ -16,9 +16,10 @@ from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
 from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.statuses import PENDING
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
-from dicom_assets.adapters.pacs.requests import PENDING, Ending, encoded_identifier_of, judge, next_message_id
+from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval

@@ -15,7 +15,15 @@ from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.opened import opened
-from dicom_assets.adapters.pacs.requests import PENDING, SUCCESS, encoded, next_message_id
+from dicom_assets.adapters.pacs.plane.statuses import (
+    CANCELLED,
+    OUT_OF_RESOURCES,
+    PENDING,
+    SOP_CLASS_NOT_SUPPORTED,
+    SUCCESS,
+    UNABLE_TO_PROCESS,
+)
+from dicom_assets.adapters.pacs.requests import encoded, next_message_id
 from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import InstanceRef, StudyListing
 
@@ -23,10 +31,8 @@ STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 LONGEST_IDENTIFIER = 1 << 20
 """Bytes; the answers that we ask for have some hundred."""
 
-_OUT_OF_RESOURCES = 0xA700
 # What PACSs answer that do not support a query level, or have a limit of answers (PS3.4 Table C.4-1).
-_UNABLE_TO_PROCESS = range(0xC000, 0xD000)
-_NOT_ALL = (0xA900, 0x0122, 0xFE00)
+_NOT_ALL = frozenset({0xA900, SOP_CLASS_NOT_SUPPORTED, CANCELLED, *UNABLE_TO_PROCESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class _Asked:
                 if _text(answer, "StudyInstanceUID") in ("", self.study_uid):
                     answers.append(answer)
         except PacsStatusError as error:
-            if error.status not in _NOT_ALL and error.status not in _UNABLE_TO_PROCESS:
+            if error.status not in _NOT_ALL:
                 raise
             is_whole = False
         return answers, is_whole
@@ -198,7 +204,7 @@ def _find(association: Association, pacs: PacsNode, query: Dataset) -> Iterator[
             if command.has_data_set:
                 yield _identifier(association, pacs)
             continue
-        if status == _OUT_OF_RESOURCES:
+        if status == OUT_OF_RESOURCES:
             raise PacsAwayError(f"{pacs.name} is out of resources for a C-FIND: run again later.")
         if status != SUCCESS:
             said = "without a status" if status is None else f"with status 0x{status:04X}"

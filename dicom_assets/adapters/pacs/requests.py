@@ -12,15 +12,13 @@ from pynetdicom.dsutils import encode
 from dicom_assets.adapters.pacs.association import PacsNode
 from dicom_assets.adapters.pacs.inbox import Inbox
 from dicom_assets.adapters.pacs.plane.commands import Command
+from dicom_assets.adapters.pacs.plane.statuses import OUT_OF_RESOURCES, SOME_SUB_OPERATIONS_FAILED, SUCCESS
 from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import Retrieval
 
-PENDING = (0xFF00, 0xFF01)
-SUCCESS = 0x0000
-SOME_SUB_OPERATIONS_FAILED = 0xB000
 _MOVE_DESTINATION_UNKNOWN = 0xA801
 # PS3.4 Table C.4-2: A702 says that sub-operations failed, whoever was to blame.
-_OUT_OF_RESOURCES = (0xA700, 0xA701)
+_OUT_OF_RESOURCES = (OUT_OF_RESOURCES, 0xA701)
 _SUB_OPERATIONS_IMPOSSIBLE = 0xA702
 _message_ids = itertools.count(1)
 

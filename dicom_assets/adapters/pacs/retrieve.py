@@ -14,17 +14,10 @@ from dicom_assets.adapters.pacs.inbox import Inbox
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.opened import limits_of, opened
+from dicom_assets.adapters.pacs.plane.statuses import PENDING, SOME_SUB_OPERATIONS_FAILED, SUCCESS
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
-from dicom_assets.adapters.pacs.requests import (
-    PENDING,
-    SOME_SUB_OPERATIONS_FAILED,
-    SUCCESS,
-    Ending,
-    encoded_identifier_of,
-    judge,
-    next_message_id,
-)
+from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.errors import PacsAwayError
 from dicom_assets.study import Receive, Retrieval
