@@ -17,6 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts, associate, status_of
+from dicom_assets.adapters.pacs.plane.statuses import SUCCESS
 from dicom_assets.adapters.pacs.query import find_study
 from dicom_assets.adapters.pacs.transfer_syntaxes import usual_storage_classes
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
@@ -50,7 +51,7 @@ def echoes(local: LocalNode, pacs: PacsNode) -> bool:
         return False
     if status is None:
         raise PacsAwayError(f"{pacs.name} broke off a C-ECHO: see its own log.")
-    if status != 0x0000:
+    if status != SUCCESS:
         message = f"{pacs.name} ended a C-ECHO with status 0x{status:04X}: see its own log."
         raise PacsStatusError(message, status=status, blames_study=False)
     return True
