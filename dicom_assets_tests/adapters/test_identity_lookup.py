@@ -20,7 +20,9 @@ from dicom_assets.adapters.identity_db.statistics import statistics
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import PatientIdentity, StudyKey, UidLevel
 from dicom_assets_tests.adapters.builders import NOON, engine_for, names_nothing_identified
+from dicom_assets_tests.adapters.conftest import LOGIN
 from dicom_assets_tests.adapters.identity_builders import SOMEBODY, execute, ledger_of, opened
+from dicom_assets_tests.deployment import REPOSITORY
 
 STUDY, SERIES, INSTANCE, FRAME = "1.2.840.99999.1", "1.2.840.99999.1.1", "1.2.840.99999.1.1.1", "1.2.840.99999.1.9"
 PATIENT = PatientIdentity("SENTINEL-1", "HOSPITAL", "SENTINEL^Anna", "19700101")
@@ -147,6 +149,29 @@ def test_without_a_row_in_the_log_there_is_no_answer_and_no_export(
             with pytest.raises(ConfigurationError, match="IDENTITY_DB_URL"):
                 export(ledger, tmp_path / "all", SOMEBODY)
     assert not [path for path in tmp_path.iterdir() if "all" in path.name]
+
+
+def test_the_rights_that_the_page_names_suffice_on_postgresql_and_leave_the_log_alone(
+    new_postgresql_url: Callable[[], str],
+) -> None:
+    url = new_postgresql_url()
+    opened(url).close()
+    page = (REPOSITORY / "docs" / "identity.md").read_text()
+    role = f"runner_{url.rpartition('_')[2]}"
+    (schema,) = {str(row[0]) for row in execute(url, "SELECT current_schema()")}
+    execute(url, f"CREATE ROLE {role} LOGIN")
+    execute(url, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+    for statement in page.partition("```sql\n")[2].partition("```")[0].replace("dicom_assets", role).split(";"):
+        if statement.strip():
+            execute(url, statement)
+    limited = url.replace(f"//{LOGIN}:", f"//{role}:")
+    identity_db = opened(limited)
+    assert identity_db.record(identity_db.study_key(STUDY), PATIENT, UIDS, {"PatientName": {"S": "P"}}, LEVELS) == UIDS
+    assert identity_db.record(identity_db.study_key("1.2"), PATIENT, UIDS, {}) == UIDS
+    assert {one[0] for one in pairs(limited, STUDY)} == {"StudyKey", "StudyInstanceUID"}
+    for statement in ("DELETE FROM identity_access", "TRUNCATE identity_access", "DELETE FROM identity_uid"):
+        with pytest.raises(exc.ProgrammingError, match="permission denied"):
+            execute(limited, statement)
 
 
 @pytest.mark.parametrize("reason", ["", " \n", "-", "x" * 1001])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -16,7 +17,7 @@ from dicom_assets.cli import main
 from dicom_assets.cli.identity import identity
 from dicom_assets.study import PatientIdentity, StudyKey
 from dicom_assets_tests.deidentification.builders import an_image
-from dicom_assets_tests.deployment import SECRET
+from dicom_assets_tests.deployment import REPOSITORY, SECRET
 from dicom_assets_tests.legacy_identity import OldProgram
 
 STUDY = "1.2.840.99999.1"
@@ -236,3 +237,17 @@ def test_a_database_of_another_secret_exits_with_2(
     result = run(environment, "stats")
     assert result.exit_code == 2
     assert "Put the former secret back" in result.output
+
+
+def test_the_page_for_operators_names_every_command_and_every_check(
+    environment: dict[str, str], study_key: StudyKey
+) -> None:
+    page = (REPOSITORY / "docs" / "identity.md").read_text()
+    commands = re.findall(
+        r"^\| `([a-z-]+)` \|", page.partition("\n## Commands\n")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    assert sorted(commands) == sorted(identity.commands)
+    told = re.findall(r"^\| ([^|]+) \|", page.partition("\n## Check\n")[2], re.MULTILINE)
+    assert study_key
+    names = [one["check"].partition(",")[0] for one in json.loads(run(environment, "check", "--json").output)]
+    assert told[1:] == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
@@ -118,6 +119,18 @@ def test_a_study_of_a_legacy_file_gets_the_uids_that_it_had(tmp_path: Path, url:
     }
     assert references == {given[0]["SOPInstanceUID"]}
     assert len({ds.PatientID for ds in done}) == 1
+
+
+def test_it_is_recorded_what_each_uid_names(tmp_path: Path, url: str) -> None:
+    deidentified(tmp_path, url, instances())
+    with closing(sqlite3.connect(tmp_path / "identity.db")) as connection:
+        levels = dict(connection.execute("SELECT original, level FROM identity_uid"))
+    assert levels == {
+        STUDY: "study",
+        **{f"{STUDY}.{series}": "series" for series in (1, 2)},
+        **{f"{STUDY}.{series}.{number}": "instance" for series in (1, 2) for number in (1, 2)},
+        f"{STUDY}.9": None,
+    }
 
 
 def test_after_a_rotation_a_known_study_comes_out_the_same_and_a_new_one_otherwise(tmp_path: Path, url: str) -> None:

@@ -169,7 +169,12 @@ def find_mapped(connection: Connection, uids: Iterable[str]) -> dict[str, Mapped
 
 def find_replacements(connection: Connection, uids: Iterable[str]) -> dict[str, str]:
     """The recorded replacements of those of `uids` that have one."""
-    return {original: mapped.replacement for original, mapped in find_mapped(connection, uids).items()}
+    found: dict[str, str] = {}
+    columns = select(uid.c.original, uid.c.replacement)
+    for chunk in chunks(sorted(set(uids))):
+        rows = connection.execute(columns.where(uid.c.original.in_(chunk)))
+        found.update((original, replacement) for original, replacement in rows)
+    return found
 
 
 def find_taken(connection: Connection, replacements: Iterable[str]) -> set[str]:

@@ -12,6 +12,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,24 +31,32 @@ from dicom_assets.errors import ConfigurationError
 _PURPOSE = b"dicom_assets identity database, columns"
 _BLOCK_BITS = 128
 _KEY_BYTES = 64
+_REMEMBERED = 1 << 16
+"""Texts that a cipher remembers, each way."""
 
 
 class Cipher:
-    """Seals and opens the texts of columns. Its `repr` shows nothing of the key."""
+    """Seals and opens the texts of columns: `seal(column, text)`, `open(column, sealed)`.
+
+    `mark` tells whether a key is the one that a database was encrypted with, and nothing of it.
+    """
 
     def __init__(self, key: bytes) -> None:
         """Take the content of a key file, of any length; AES-256-SIV's two keys are derived from it by HKDF."""
         derived = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=_PURPOSE).derive(key)
         self._siv = AESSIV(derived)
+        # The same UIDs are asked for, recorded and read back within moments.
+        self.seal = lru_cache(_REMEMBERED)(self._seal)
+        self.open = lru_cache(_REMEMBERED)(self._open)
         self.mark = hmac.digest(key, b"dicom_assets identity database, check of the key", hashlib.sha256).hex()[:32]
 
-    def seal(self, column: str, text: str) -> str:
+    def _seal(self, column: str, text: str) -> str:
         """What is stored for a text of a column."""
         padder = PKCS7(_BLOCK_BITS).padder()
         padded = padder.update(text.encode()) + padder.finalize()
         return base64.urlsafe_b64encode(self._siv.encrypt(padded, [column.encode()])).decode("ascii")
 
-    def open(self, column: str, sealed: str) -> str:
+    def _open(self, column: str, sealed: str) -> str:
         """The text of a column that is stored so.
 
         Raises:
@@ -67,7 +77,10 @@ _ciphers: WeakKeyDictionary[Dialect, Cipher] = WeakKeyDictionary()
 
 
 def use_cipher(engine: Engine, cipher: Cipher | None) -> None:
-    """Have the sealed columns of this database sealed and opened with a cipher from now on; None: plain."""
+    """Have the sealed columns of this database sealed and opened with a cipher; None: plain.
+
+    To be said before the first statement that names one of them.
+    """
     _ciphers.pop(engine.dialect, None)
     if cipher is not None:
         _ciphers[engine.dialect] = cipher
@@ -95,12 +108,16 @@ class Sealed(TypeDecorator[str]):
         impl: TypeEngine[Any] = Text() if self.length is None else String(self.length)
         return dialect.type_descriptor(impl)
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """What is stored or compared with what is stored."""
-        cipher = _ciphers.get(dialect)
-        return value if cipher is None or value is None else cipher.seal(self.column, value)
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None] | None:
+        """What makes of a text what is stored, or compared with what is stored; plain columns cost nothing."""
+        cipher, column = _ciphers.get(dialect), self.column
+        if cipher is None:
+            return None
+        return lambda text: None if text is None else cipher.seal(column, text)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text itself."""
-        cipher = _ciphers.get(dialect)
-        return value if cipher is None or value is None else cipher.open(self.column, value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], str | None] | None:  # noqa: ARG002
+        """What makes the text of what is stored."""
+        cipher, column = _ciphers.get(dialect), self.column
+        if cipher is None:
+            return None
+        return lambda stored: None if stored is None else cipher.open(column, stored)

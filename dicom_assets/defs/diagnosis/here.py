@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dicom_assets.adapters.clock import time_of_database, time_of_web_server
-from dicom_assets.adapters.identity_db.secret import read_secret
+from dicom_assets.adapters.identity_db.secret import read_key, read_secret
 from dicom_assets.adapters.pacs.canary import check_canary
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.resources import RESEARCH_PROTOCOLS, STAGING_PROTOCOLS
@@ -33,6 +33,7 @@ def checks_here(resources: Resources, demo_settings: Sequence[str]) -> list[Chec
     return [
         Check(SETTINGS, lambda: _settings(resources, demo_settings), "can't be used"),
         Check("identity secret", lambda: _secret(Path(resources.identity_db.secret_file)), "can't be used"),
+        *_checks_of_key(resources.identity_db.key_file.strip()),
         Check("DATA_DIR", lambda: _data_dir(Path(resources.data_dir.path)), "can't be used"),
         Check("free disk", lambda: _free_disk(resources), "can't be told", ("DATA_DIR",)),
         Check("clock", lambda: _clock(resources), "can't be told"),
@@ -106,11 +107,24 @@ def _not_negative(setting: str, number: int) -> None:
 
 def _secret(path: Path) -> Verdict:
     read_secret(path)
+    return _for_its_owner(path, "IDENTITY_SECRET_FILE")
+
+
+def _checks_of_key(file: str) -> list[Check]:
+    return [Check("identity key", lambda: _key(Path(file)), "can't be used")] if file else []
+
+
+def _key(path: Path) -> Verdict:
+    read_key(path)
+    return _for_its_owner(path, "IDENTITY_KEY_FILE")
+
+
+def _for_its_owner(path: Path, setting: str) -> Verdict:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o007:
-        return wrong(f"everybody here can read it (mode {mode:04o})", f"IDENTITY_SECRET_FILE: chmod 600 {path}")
+        return wrong(f"everybody here can read it (mode {mode:04o})", f"{setting}: chmod 600 {path}")
     if mode & 0o070:
-        return doubtful(f"its group can read it (mode {mode:04o})", f"IDENTITY_SECRET_FILE: chmod 600 {path}")
+        return doubtful(f"its group can read it (mode {mode:04o})", f"{setting}: chmod 600 {path}")
     return fine(f"there, for its owner alone (mode {mode:04o})")
 
 
