@@ -108,7 +108,12 @@ class MariaDbServer:
         command = [program, "--no-defaults", f"--datadir={self.home / 'data'}", f"--socket={self.home / 'socket'}"]
         command += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.home / 'pid'}"]
         command += ["--skip-name-resolve", "--debug-no-sync", "--innodb-flush-log-at-trx-commit=2"]
-        command += ["--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M", "--default-time-zone=-05:00"]
+        command += [
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-file-per-table=0",
+            "--innodb-log-file-size=4M",
+            "--default-time-zone=-05:00",
+        ]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *options], cwd=self.home, user=self.account, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from dicom_assets.adapters.databases import (
@@ -53,6 +53,14 @@ class Place:
     kind: str
     admin: Callable[[str], str]
     clerk: Callable[[str], str]
+    engines: dict[str, Engine]
+
+    def change(self, database: str, statement: str) -> None:
+        """As the administrator, over one connection: there are many."""
+        if database not in self.engines:
+            self.engines[database] = create_engine(self.admin(database), isolation_level="AUTOCOMMIT")
+        with self.engines[database].connect() as connection:
+            connection.execute(text(statement))
 
     def single_rights(self, database: str) -> list[tuple[str, str, str]]:
         """The page's rights one by one: privilege, column, table."""
@@ -67,7 +75,7 @@ class Place:
         privilege, column, table = right
         verb, direction = ("GRANT", "TO") if back else ("REVOKE", "FROM")
         login = f"'{LOGIN}'@'%'" if self.kind == "mariadb" else LOGIN
-        execute(self.admin(database), [f"{verb} {privilege} ({column}) ON {table} {direction} {login}"])
+        self.change(database, f"{verb} {privilege} ({column}) ON {table} {direction} {login}")
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
@@ -75,13 +83,15 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """The demo's databases on a server, and the login that the page's statements make."""
     server: PostgresqlServer | MariaDbServer = request.getfixturevalue(f"{request.param}_server")
     home = server.url("postgres" if request.param == "postgresql" else "mysql")
-    place = Place(request.param, server.url, lambda database: server.url(database, LOGIN, PASSWORD))
+    place = Place(request.param, server.url, lambda database: server.url(database, LOGIN, PASSWORD), {})
     execute(home, ["CREATE DATABASE dicom_review", "CREATE DATABASE research"])
     create_review_db(place.admin("dicom_review"), STUDIES)
     create_research_db(place.admin("research"), STUDIES)
     execute(place.admin("dicom_review"), rights(request.param, "review"))
     execute(place.admin("research"), rights(request.param, "research"))
     yield place
+    for engine in place.engines.values():
+        engine.dispose()
     forced = " WITH (FORCE)" if request.param == "postgresql" else ""  # whoever is still connected there
     execute(home, [f"DROP DATABASE dicom_review{forced}", f"DROP DATABASE research{forced}"])
     execute(home, [f"DROP USER {LOGIN}"])
@@ -156,7 +166,7 @@ def test_every_right_on_the_research_database_is_needed(place: Place) -> None:
                 original_study_uid=f"1.2.9.{next(_numbers)}",
             )
             assert hook.register(study) == {"rows_inserted": 1}
-            execute(place.admin("research"), [f"UPDATE {STUDY} SET pub_date = NULL"])
+            place.change("research", f"UPDATE {STUDY} SET pub_date = NULL")
             assert hook.register(study) == {"rows_updated": 1}
         finally:
             hook.close()
