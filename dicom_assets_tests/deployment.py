@@ -32,6 +32,8 @@ from dicom_assets.study import STAGES, StudyKey
 REPOSITORY = Path(__file__).resolve().parent.parent
 JOB = "publish_reviewed_studies"
 OP = "advance_studies"
+COPY_JOB = "copy_published_studies_to_production"
+OPS = {JOB: OP, COPY_JOB: "copy_published_studies"}
 APPROVED_AT = datetime(2026, 1, 1)  # naive, as Django writes it
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -82,25 +84,52 @@ class Deployment:
         return dg.DagsterInstance.from_config(str(home))
 
     def execute(
-        self, config: Mapping[str, Any] | None = None, *, partition: str | None = None, stages: Sequence[str] = ()
+        self,
+        config: Mapping[str, Any] | None = None,
+        *,
+        partition: str | None = None,
+        stages: Sequence[str] = (),
+        job: str = JOB,
     ) -> dg.ExecuteInProcessResult:
-        """Run the job in this process, as a run of this deployment's instance."""
-        job = self.definitions().resolve_job_def(JOB)
+        """Run a job in this process, as a run of this deployment's instance."""
         with self.instance() as instance:
-            return job.execute_in_process(
-                run_config=self._run_config(config),
-                instance=instance,
-                partition_key=partition,
-                asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
-                raise_on_error=False,
+            return (
+                self.definitions()
+                .resolve_job_def(job)
+                .execute_in_process(
+                    run_config=self._run_config(config, job),
+                    instance=instance,
+                    partition_key=partition,
+                    asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
+                    raise_on_error=False,
+                )
             )
 
-    def job_command(self, config: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None) -> list[str]:
+    def materialize(
+        self, asset: str, partition: str, config: Mapping[str, Any] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run one asset for one partition, as the web interface does."""
+        with self.instance() as instance:
+            return (
+                self.definitions()
+                .resolve_implicit_global_asset_job_def()
+                .execute_in_process(
+                    run_config={"ops": {asset: {"config": dict(config or {})}}},
+                    instance=instance,
+                    partition_key=partition,
+                    asset_selection=[dg.AssetKey(asset)],
+                    raise_on_error=False,
+                )
+            )
+
+    def job_command(
+        self, config: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None, job: str = JOB
+    ) -> list[str]:
         """`dagster job execute` as an operator would type it."""
-        command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "dicom_assets.definitions", "-j", JOB]
+        command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "dicom_assets.definitions", "-j", job]
         if config:
             file = self.folder / "run.yaml"
-            file.write_text(yaml.safe_dump(self._run_config(config)))
+            file.write_text(yaml.safe_dump(self._run_config(config, job)))
             command += ["-c", str(file)]
         return command + (["--tags", json.dumps(dict(tags))] if tags else [])
 
@@ -111,8 +140,8 @@ class Deployment:
         return {**os.environ, **self.environment}
 
     @staticmethod
-    def _run_config(config: Mapping[str, Any] | None) -> dict[str, Any]:
-        return {"ops": {OP: {"config": dict(config or {})}}}
+    def _run_config(config: Mapping[str, Any] | None, job: str) -> dict[str, Any]:
+        return {"ops": {OPS[job]: {"config": dict(config or {})}}}
 
     def run_folder(self) -> Path:
         folder = latest_run(self.data)

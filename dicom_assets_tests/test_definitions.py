@@ -10,7 +10,7 @@ import dagster as dg
 
 from dicom_assets.definitions import defs
 from dicom_assets.study import STAGES
-from dicom_assets_tests.deployment import JOB, OP, REPOSITORY
+from dicom_assets_tests.deployment import COPY_JOB, JOB, OP, REPOSITORY
 
 
 def test_every_stage_is_an_asset_partitioned_by_study() -> None:
@@ -31,6 +31,15 @@ def test_stages_follow_each_other() -> None:
     for stage in STAGES:
         assert graph.get(dg.AssetKey(str(stage))).parent_keys == {dg.AssetKey(upstream)}
         upstream = str(stage)
+
+
+def test_copying_to_production_follows_publishing_and_is_no_part_of_its_job() -> None:
+    node = defs.resolve_asset_graph().get(dg.AssetKey("copy_to_production"))
+
+    assert node.parent_keys == {dg.AssetKey("published")}
+    assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
+    assert (node.partitions_def.name, node.group_name) == ("studies", "study")
+    assert [node.name for node in defs.resolve_job_def(COPY_JOB).nodes] == ["copy_published_studies"]
 
 
 def test_job_runs_all_stages_as_one_op() -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dicom_assets.defs.assets import advance_studies
-from dicom_assets.defs.production import copy_to_production
+from dicom_assets.defs.production import copy_published_studies
 
 publish_reviewed_studies = dg.define_asset_job(
     "publish_reviewed_studies",
@@ -16,12 +16,14 @@ publish_reviewed_studies = dg.define_asset_job(
     ),
 )
 
-copy_published_studies_to_production = dg.define_asset_job(
-    "copy_published_studies_to_production",
-    selection=dg.AssetSelection.assets(copy_to_production),
+
+@dg.job(
     executor_def=dg.in_process_executor,
     description=(
-        "Copy the rows of published studies to the research database's production tables. Without a partition it takes "
-        "all published studies; those whose rows are there already stay as they are."
+        "Copy the rows of all published studies to the research database's production tables; those that are there "
+        "already stay as they are. Single studies: materialize partitions of `copy_to_production`."
     ),
 )
+def copy_published_studies_to_production() -> None:
+    """Show researchers what was published."""
+    copy_published_studies()

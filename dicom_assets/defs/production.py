@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -20,6 +21,7 @@ from dicom_assets.steps.copy_to_production import Copied, CopySurroundings, copy
 from dicom_assets.study import Stage, StudyKey
 
 ASSET = "copy_to_production"
+Context = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
 class CopyConfig(dg.Config):
@@ -54,19 +56,46 @@ def copy_to_production(
     registration: RegistrationResource,
     data_dir: DataDirResource,
 ) -> Iterator[None]:
-    """Copy the run's studies: those of its partitions, or without any, all that are published."""
+    """Copy the studies of the run's partitions."""
     yield from ()
+    keys = [StudyKey(key) for key in context.partition_keys]
+    _copy(context, config, _Places(review_db, identity_db, registration, data_dir), keys)
+
+
+@dg.op
+def copy_published_studies(
+    context: dg.OpExecutionContext,
+    config: CopyConfig,
+    review_db: ReviewDbResource,
+    identity_db: IdentityDbResource,
+    registration: RegistrationResource,
+    data_dir: DataDirResource,
+) -> None:
+    """Copy all published studies, each as a partition of the asset: Dagster runs no asset without naming partitions."""
+    _copy(context, config, _Places(review_db, identity_db, registration, data_dir), None)
+
+
+class _Places(NamedTuple):
+    """The resources that are needed."""
+
+    review_db: ReviewDbResource
+    identity_db: IdentityDbResource
+    registration: RegistrationResource
+    data_dir: DataDirResource
+
+
+def _copy(context: Context, config: CopyConfig, places: _Places, keys: Sequence[StudyKey] | None) -> None:
     problem = None
     try:
-        folder = data_dir.folder()
+        folder = places.data_dir.folder()
         with ExitStack() as stack:
-            production = stack.enter_context(registration.open_production(read_only=config.dry_run))
-            reviews = stack.enter_context(review_db.open(read_only=True))
-            identities = stack.enter_context(identity_db.open(dry_run=True))
+            production = stack.enter_context(places.registration.open_production(read_only=config.dry_run))
+            reviews = stack.enter_context(places.review_db.open(read_only=True))
+            identities = stack.enter_context(places.identity_db.open(dry_run=True))
             told = {"job": context.job_name, "dry_run": "yes" if config.dry_run else "no"}
             audit = RunFolder(folder, context.run.run_id, told)
             around = CopySurroundings(reviews, identities, production, FolderStudyStore(folder / "studies"), audit)
-            failures = _Copying(context, config, around, audit).go()
+            failures = _Copying(context, config, around, audit).go(keys)
         if failures:
             problem = failure_of(failures, audit)
     except DicomAssetsError as error:
@@ -80,19 +109,17 @@ def copy_to_production(
 class _Copying:
     """One execution of the op."""
 
-    def __init__(
-        self, context: dg.AssetExecutionContext, config: CopyConfig, around: CopySurroundings, audit: RunFolder
-    ) -> None:
+    def __init__(self, context: Context, config: CopyConfig, around: CopySurroundings, audit: RunFolder) -> None:
         self._context = context
         self._config = config
         self._around = around
         self._audit = audit
 
-    def go(self) -> dict[StudyKey, str]:
-        """Select, copy, report; returns why studies were not copied."""
+    def go(self, keys: Sequence[StudyKey] | None) -> dict[StudyKey, str]:
+        """Copy these studies, or all that are published; returns why studies were not copied."""
         failures: dict[StudyKey, str] = {}
         with telling_why_it_stops(self._audit):
-            for outcome in copy_studies(self._keys(), self._around):
+            for outcome in copy_studies(self._published() if keys is None else keys, self._around):
                 if isinstance(outcome, Copied):
                     self._report(outcome)
                 elif outcome.busy:
@@ -105,10 +132,7 @@ class _Copying:
             self._audit.finish()
         return failures
 
-    def _keys(self) -> Sequence[StudyKey]:
-        keys = partition_keys(self._context)
-        if keys is not None:
-            return keys
+    def _published(self) -> Sequence[StudyKey]:
         known = sorted(map(StudyKey, self._context.instance.get_dynamic_partitions(STUDIES)))
         published, left_out = published_studies(known, self._around)
         for study_key, reason in left_out.items():

@@ -78,6 +78,31 @@ def test_changed_profile_makes_all_later_stages_anew(make_site: SmallSite) -> No
     assert counts == []
 
 
+def test_run_that_does_not_publish_takes_up_registered_studies_whose_profile_changed(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    run_until_registered(site)
+    first = site.deployment.execute({"publish": False})
+    use_another_profile(site)
+
+    second = site.deployment.execute({"publish": False})
+    third = site.deployment.execute({"publish": False})
+
+    assert first.get_asset_materialization_events() == third.get_asset_materialization_events() == []
+    again = {event.asset_key.to_user_string() for event in second.get_asset_materialization_events()}
+    assert again == {"deidentified", "registered"}
+
+
+def test_run_that_does_not_publish_takes_up_registered_studies_that_were_reviewed_again(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    run_until_registered(site)
+    site.deployment.sql("review", "UPDATE staging_radiologystudyreview SET modified = '2027-01-01 00:00:00'")
+
+    result = site.deployment.execute({"publish": False})
+
+    again = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert "pulled" in again
+
+
 def test_instances_of_unknown_origin_in_the_research_pacs_are_not_taken_for_ours(make_site: SmallSite) -> None:
     site = make_site((5,))
     assert site.deployment.execute().success
