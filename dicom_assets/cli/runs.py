@@ -117,7 +117,7 @@ def _show_study(study_key: StudyKey, *, as_json: bool) -> None:
     from dicom_assets.adapters.withdrawals import FolderWithdrawals
 
     story = story_of(data_dir(), study_key)
-    withdrawal = FolderWithdrawals(data_dir()).of(study_key)
+    withdrawal = FolderWithdrawals(data_dir()).of(study_key) if story else None
     if not story:
         raise click.ClickException(
             f"No run and no study of a run has the name {study_key} (dicom-assets runs, studies)."

@@ -72,17 +72,15 @@ def withdraw(
         resources = settings_as_resources()
         study_key = StudyKey(key)
         done: Withdrawal | None
-        problem = ""
         if lift:
             done = _lift(study_key, resources, yes)
         else:
-            done, problem = _withdraw(study_key, resources, uids, yes, dry_run, confirm_removed, same_pacs)
+            done = _withdraw(study_key, resources, uids, reason, yes, dry_run, confirm_removed, same_pacs)
         if done is None:
             return
-        _tell(study_key, reason, resources)
+        _tell(resources)
     click.echo(f"{study_key} {done.said()}")
     if done.state is WithdrawalState.AWAITING_REMOVAL:
-        _show_what_to_do(done, problem, resources)
         sys.exit(WAITS)
 
 
@@ -90,11 +88,13 @@ def _withdraw(
     key: StudyKey,
     resources: Resources,
     uids: Sequence[str],
+    reason: str | None,
     yes: bool,
     dry_run: bool,
     confirm_removed: bool,
     same_pacs: bool,
-) -> tuple[Withdrawal | None, str]:
+) -> Withdrawal | None:
+    from dicom_assets.adapters.between_runs import BetweenRuns
     from dicom_assets.defs.withdrawing import open_withdrawing
     from dicom_assets.steps.withdraw_study import plan_withdrawal, withdraw_study
 
@@ -103,10 +103,15 @@ def _withdraw(
         _show(plan, around)
         if dry_run:
             click.echo("Dry run: nothing was changed.")
-            return None, ""
+            return None
         if not yes and not confirm_removed:
             click.confirm("Withdraw it?", abort=True)
-        return withdraw_study(plan, around, may_be_elsewhere=same_pacs)
+        if reason:
+            BetweenRuns(resources.data_dir.folder()).reason(key, _by(), reason)
+        done, problem = withdraw_study(plan, around, may_be_elsewhere=same_pacs)
+        if problem:
+            _show_what_to_do(done, problem, around.research_pacs.name)
+        return done
 
 
 def _lift(key: StudyKey, resources: Resources, yes: bool) -> Withdrawal:
@@ -122,7 +127,9 @@ def _lift(key: StudyKey, resources: Resources, yes: bool) -> Withdrawal:
 def _show(plan: Plan, around: Surroundings) -> None:
     key = plan.found.study_key
     click.echo(f"{key}: {plan.found.reason}.")
-    if not plan.listed:
+    if plan.unasked:
+        click.echo(f"The research PACS can't be asked: {plan.unasked} The study is held back all the same.")
+    elif not plan.listed:
         click.echo(f"The research PACS {around.research_pacs.name} lists nothing of it.")
     for uid, total in plan.listed.items():
         click.echo(
@@ -137,24 +144,20 @@ def _show(plan: Plan, around: Surroundings) -> None:
         click.echo(f"It was published to {plan.elsewhere}, which the settings do not name (--same-pacs: they do).")
 
 
-def _show_what_to_do(done: Withdrawal, problem: str, resources: Resources) -> None:
-    where = resources.research_pacs.node().name
+def _show_what_to_do(done: Withdrawal, problem: str, where: str) -> None:
     click.echo(f"It is not seen to be gone: {problem}.", err=True)
     for uid in done.study_uids:
         click.echo(f"Remove from the research PACS ({where}) the study with Study Instance UID {uid}", err=True)
     click.echo(f"Then: dicom-assets withdraw {done.study_key} --confirm-removed", err=True)
 
 
-def _tell(key: StudyKey, reason: str | None, resources: Resources) -> None:
+def _tell(resources: Resources) -> None:
     """Tell who is not part of the withdrawal itself; whom it can't reach now, the sensor tells later."""
-    from dicom_assets.adapters.between_runs import BetweenRuns
     from dicom_assets.adapters.outbox import Outbox
     from dicom_assets.adapters.withdrawals import FolderWithdrawals
     from dicom_assets.defs.withdrawals import tell_people
 
     data_dir = resources.data_dir.folder()
-    if reason:
-        BetweenRuns(data_dir).reason(key, _by(), reason)
     withdrawals = FolderWithdrawals(data_dir)
     _tell_dagster(withdrawals)
     if resources.notifications is not None:

@@ -11,7 +11,7 @@ from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.assets import GROUP, MAX_STUDIES_PER_BACKFILL_RUN
 from dicom_assets.defs.metadata import metadata_of
-from dicom_assets.defs.partitions import STUDIES, partition_keys, studies
+from dicom_assets.defs.partitions import STUDIES, studies
 from dicom_assets.defs.resources import DataDirResource, IdentityDbResource, RegistrationResource, ReviewDbResource
 from dicom_assets.defs.run import failure_of
 from dicom_assets.defs.run_end import telling_why_it_stops

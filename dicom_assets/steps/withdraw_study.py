@@ -29,7 +29,7 @@ from dicom_assets.steps.ports import (
     Unlinking,
     Withdrawals,
 )
-from dicom_assets.study import Fact, Stage, StudyKey
+from dicom_assets.study import Fact, Stage, StudyKey, StudyListing
 from dicom_assets.withdrawal import BY_HAND, Withdrawal, WithdrawalState
 
 GONE_SECONDS = 30.0
@@ -67,6 +67,7 @@ class Plan:
         strange: How many of these instances were not published from here, as far as the PACS names them.
         ours: The SOP Instance UIDs of what was, or may have been.
         elsewhere: The PACS that it was published to, where that is not the one of the settings.
+        unasked: Why the research PACS could not be asked; empty where it was.
     """
 
     found: Withdrawal
@@ -75,6 +76,7 @@ class Plan:
     strange: int
     ours: frozenset[str] = field(repr=False)
     elsewhere: str = ""
+    unasked: str = ""
 
     @property
     def instances(self) -> int:
@@ -87,7 +89,6 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
 
     Raises:
         ConfigurationError: no study has this key.
-        PacsError: the research PACS can't be asked.
     """
     original = around.identity_db.original_study_uid(study_key)
     before = around.withdrawals.of(study_key)
@@ -97,7 +98,12 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
     known = _Known(study_key, around)
     uids = dict.fromkeys([*study_uids, *(before.study_uids if before else ()), *known.study_uids])
     uids.update(dict.fromkeys(around.identity_db.replacements([original]).values()))
-    listings = {uid: around.research_pacs.find_study(uid) for uid in uids}
+    unasked = ""
+    listings: dict[str, StudyListing] = {}
+    try:
+        listings.update((uid, around.research_pacs.find_study(uid)) for uid in uids)
+    except PacsError as error:  # the study can be held back all the same
+        unasked = str(error)
     is_elsewhere = known.published_to not in ("", around.research_pacs.name)
     return Plan(
         found=Withdrawal(study_key, reasons, version, tuple(uids)),
@@ -108,6 +114,7 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
         ),
         ours=frozenset(known.instances),
         elsewhere=known.published_to if is_elsewhere else "",
+        unasked=unasked,
     )
 
 
@@ -145,7 +152,7 @@ def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool =
     """
     key = plan.found.study_key
     before = around.withdrawals.of(key)
-    if before is not None and before.state is WithdrawalState.WITHDRAWN and not plan.listed:
+    if before is not None and before.state is WithdrawalState.WITHDRAWN and not (plan.listed or plan.unasked):
         return before, ""
     is_waiting = before is not None and before.state is WithdrawalState.AWAITING_REMOVAL
     begun = WithdrawalState.AWAITING_REMOVAL if is_waiting else WithdrawalState.WITHDRAWING

@@ -193,12 +193,14 @@ class TestByHand:
         assert "proves nothing" in result.output
         assert by_hand.record().state == "awaiting-removal"
 
-    def test_a_pacs_that_is_away_leaves_the_study_as_it_is(self, by_hand: Published) -> None:
+    def test_a_pacs_that_is_away_keeps_no_study_from_being_held_back(self, by_hand: Published) -> None:
         result = by_hand.withdraw("--yes", RESEARCH_PACS_PORT="1", RESEARCH_PACS_TIMEOUT_SECONDS="2")
 
         assert result.exit_code == 1
-        assert "RESEARCH" in result.output
+        assert "can't be asked" in result.output
         assert "Traceback" not in result.output
+        assert by_hand.record().state == "withdrawing"
+        assert not by_hand.deployment.execute(partition=by_hand.key).success
 
     def test_another_pacs_than_it_was_published_to_proves_nothing(self, by_hand: Published) -> None:
         by_hand.site.research.forget(by_hand.study_uid)

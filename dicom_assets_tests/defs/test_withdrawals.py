@@ -162,6 +162,7 @@ def test_an_objection_after_a_lifting_is_noticed_again(site: Published) -> None:
     assert site.record().reason == "not relevant"
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_a_part_that_is_noticed_when_somebody_objects(make_site: SmallSite) -> None:
     site = Published(make_site((1,)))
     study = site.site.study()
@@ -184,6 +185,7 @@ def test_a_killed_run_leaves_a_part_that_is_noticed_when_somebody_objects(make_s
     assert "1 newly noticed" in str(site.tick().skip_message)
 
 
+@pytest.mark.long
 def test_a_study_that_is_withdrawn_while_a_run_publishes_it_is_let_go(site: Published) -> None:
     site.site.research.forget(site.study_uid)
     site.deployment.sql("review", "UPDATE staging_radiologystudy SET image_published = 0")
