@@ -18,7 +18,7 @@ from dicom_assets_tests.month import Kind, Month, Planned
 OLD_UIDS, NEW_UIDS = "the old program's UIDs", "new UIDs"
 ALL_STAGES = "pulled deidentified registered published"
 ERRORS = {
-    "not found": "missing",
+    "no instance of this study": "missing",
     "encounter": "no encounter",
     "quarantined": "nothing left",
     "Withdrawn": "withdrawn",
@@ -119,7 +119,7 @@ EXPECTED: Mapping[Kind, State] = {
     ),
     Kind.LIFTED: _published(story="published, noticed, withdrawn, lifted, published"),
     Kind.PURGED: _published(
-        folders="pulled (purged) deidentified (purged) registered published", story="published, purged"
+        folders="pulled (purged) deidentified (purged) registered published (purged)", story="published, purged"
     ),
 }
 """Where the studies of each kind stand when the month is over."""

@@ -58,6 +58,13 @@ class CheckLog:
             event = evaluation_of(study_key, finding, targets[stage])
             self._context.log_event(event)  # type: ignore[arg-type]  # it is taken, and not declared
 
+    def has_told(self, study_key: StudyKey, *findings: Finding) -> bool:
+        """Whether each is told of the newest materialization: a run may be killed after that, and before its checks."""
+        keys = [dg.AssetCheckKey(dg.AssetKey(str(STAGE_OF[one.check])), str(one.check)) for one in findings]
+        storage = self._context.instance.event_log_storage
+        told = storage.get_asset_check_partition_info(keys, partition_keys=[study_key]) if keys else []
+        return sum(one.is_current for one in told) == len(keys)
+
     def _newest_materialization(self, stage: Stage, study_key: StudyKey) -> Target | None:
         """Of which materialization it is told: Dagster takes a check of an older one for none."""
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(str(stage)), asset_partitions=[study_key])

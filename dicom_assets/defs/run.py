@@ -135,8 +135,10 @@ class Run:
         if is_new:
             metadata = self._metadata(outcome)
             self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata))
-        if is_new or self._context.selected_asset_check_keys:  # Dagster expects an answer where it planned for one
-            self._checks.tell(key, *findings_of(stage, facts))
+        findings = findings_of(stage, facts)
+        is_planned = bool(self._context.selected_asset_check_keys)  # where it did, Dagster expects an answer
+        if is_new or is_planned or not self._checks.has_told(key, *findings):
+            self._checks.tell(key, *findings)
 
     def _metadata(self, outcome: StageOutcome) -> dict[str, dg.MetadataValue]:
         metadata = metadata_of(outcome.facts)
