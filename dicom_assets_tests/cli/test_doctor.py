@@ -180,6 +180,11 @@ def a_profile_with_a_mistake(world: World) -> Settings:
     return {"DEIDENTIFICATION_PROFILE": world.folder / "mine.yaml"}
 
 
+def an_encounter_query(world: World, sql: str) -> Settings:
+    (world.folder / "encounters.sql").write_text(sql)
+    return {"REGISTRATION_ENCOUNTER_QUERY_FILE": world.folder / "encounters.sql"}
+
+
 def one_pacs_at_both_ends(world: World) -> Settings:
     return {"RESEARCH_PACS_PORT": world.site.staging.port, "RESEARCH_PACS_AE_TITLE": "STAGING"}
 
@@ -312,6 +317,27 @@ CASES = [
     ),
     Case("profile with a mistake", a_profile_with_a_mistake, "profile", ("mine.yaml, line 3",)),
     Case("hook that is not there", setting(REGISTRATION_HOOK="nothing:here"), "registration hook", ("no module",)),
+    Case(
+        "no time for the hook", setting(REGISTRATION_TIMEOUT_SECONDS=0), "registration hook", ("TIMEOUT_SECONDS must",)
+    ),
+    Case(
+        "encounter query of two statements",
+        lambda world: an_encounter_query(world, "SELECT 1; SELECT :accession_no"),
+        "encounter query",
+        ("REGISTRATION_ENCOUNTER_QUERY_FILE", "one statement, not 2"),
+    ),
+    Case(
+        "encounter query of another hospital",
+        lambda world: an_encounter_query(world, "SELECT id FROM orders WHERE accession = :accession_no"),
+        "research database",
+        ("RESEARCH_DB_URL does not take the query of REGISTRATION_ENCOUNTER_QUERY_FILE",),
+    ),
+    Case(
+        "encounter query of two columns",
+        lambda world: an_encounter_query(world, "SELECT id, age FROM staging_encounter WHERE :accession_no <> ''"),
+        "research database",
+        ("REGISTRATION_ENCOUNTER_QUERY_FILE", "returns 2 columns"),
+    ),
     Case(
         "port that is no number", setting(STAGING_PACS_PORT="104a"), "settings", ("STAGING_PACS_PORT", "whole number")
     ),
