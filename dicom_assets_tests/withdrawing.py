@@ -22,6 +22,7 @@ from dicom_assets.study import Stage, StudyKey
 from dicom_assets.withdrawal import Withdrawal
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import Deployment
+from dicom_assets_tests.event_schema import events_in, misfits
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
 from dicom_assets_tests.small_studies import INSTANCES, small_study
 
@@ -134,7 +135,9 @@ class Published:
 
     def between_runs(self) -> list[dict[str, Any]]:
         file = self.deployment.data / "runs" / "between_runs" / "events.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        events = events_in(file) if file.exists() else []
+        assert misfits(events) == []
+        return events
 
     def in_research_pacs(self) -> dict[str, int]:
         """Study Instance UID to number of instances."""

@@ -7,16 +7,19 @@ import sys
 import click
 
 from dicom_assets.cli.surroundings import plain_errors, settings_as_resources
+from dicom_assets.cli.tables import Cell, json_option, print_rows
 
-EXAMPLES = """
-\b
-Examples:
-  dicom-assets notify test       send a test message to every address of NOTIFY_URLS_FILE
-  dicom-assets notify waiting    the messages that were not taken yet
+EXAMPLES = "\n\b\nExamples:\n"
+TEST = """\
+  dicom-assets notify test              send a test message to every address of NOTIFY_URLS_FILE
+"""
+WAITING = """\
+  dicom-assets notify waiting           the messages that were not taken yet
+  dicom-assets notify waiting --json    for machines
 """
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(epilog=EXAMPLES + TEST + WAITING)
 def notify() -> None:
     """People are told of runs that failed and of studies that have to be removed (NOTIFY_URLS_FILE).
 
@@ -24,11 +27,13 @@ def notify() -> None:
     """
 
 
-@notify.command()
+@notify.command(epilog=EXAMPLES + TEST)
 def test() -> None:
     """Send a test message now and say who took it.
 
-    Addresses are named by their lines in the file, as they hold secrets. Exits 1 when one did not take it.
+    Addresses are named by their lines in the file, as they hold secrets.
+
+    Exits 0 when all took it, 1 when one did not or nobody is to be told, 2 when the command was given wrongly.
     """
     from dicom_assets.defs.notices import trial_notice
 
@@ -44,13 +49,20 @@ def test() -> None:
     sys.exit(1 if absent else 0)
 
 
-@notify.command()
-def waiting() -> None:
-    """List the messages that somebody did not take yet, the oldest first."""
+@notify.command(epilog=EXAMPLES + WAITING)
+@json_option
+def waiting(as_json: bool) -> None:
+    """List the messages that somebody did not take yet, the oldest first. Times are UTC.
+
+    Exits 0, or 1 when they can't be read, 2 when the command was given wrongly.
+    """
     from dicom_assets.adapters.outbox import Outbox
 
     with plain_errors():
         messages = Outbox(settings_as_resources().data_dir.folder()).waiting()
-    for message in messages:
-        click.echo(f"{message.made_at[:16].replace('T', ' ')}\t{message.tries} tries\t{message.title}")
+    rows: list[dict[str, Cell]] = [
+        {"made_at": message.made_at[:16].replace("T", " "), "tries": message.tries, "title": message.title}
+        for message in messages
+    ]
+    print_rows(rows, ("made_at", "tries", "title"), as_json=as_json)
     click.echo(f"{len(messages)} message(s) wait.", err=True)

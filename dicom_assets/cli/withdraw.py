@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dicom_assets.cli.completion import study_keys
 from dicom_assets.cli.surroundings import plain_errors, setting, settings_as_resources
-from dicom_assets.cli.tables import Cell, print_rows
+from dicom_assets.cli.tables import Cell, json_option, print_rows
 from dicom_assets.study import StudyKey
 from dicom_assets.withdrawal import Withdrawal, WithdrawalState
 
@@ -35,7 +36,7 @@ WAITS = 3
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=study_keys)
 @click.option("--reason", metavar="TEXT", help="Why; kept in DATA_DIR/runs/between_runs/identified alone.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be removed, and how.")
@@ -43,7 +44,7 @@ WAITS = 3
 @click.option("--lift", is_flag=True, help="Let it be published again; its reviews have to agree.")
 @click.option("--study-uid", "uids", multiple=True, metavar="UID", help="A Study Instance UID that it has there.")
 @click.option("--same-pacs", is_flag=True, help="The PACS it was published to is the one of the settings, renamed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, where studies are listed.")
+@json_option
 def withdraw(
     key: str | None,
     reason: str | None,
@@ -61,7 +62,8 @@ def withdraw(
     (Orthanc) or RESEARCH_PACS_DICOMWEB_URL (servers that take DELETE) allow; else this prints which Study Instance UID
     is to be removed by hand. Doing it again goes on where it was interrupted. Without KEY it lists withdrawn studies.
 
-    Exits 0 when it is gone, 3 when a person has to remove it, 1 when something failed.
+    Exits 0 when it is gone, 1 when something failed, 2 when the command was given wrongly, 3 when a person has to
+    remove it.
     """
     with plain_errors():
         if key is None:

@@ -23,16 +23,25 @@ from dicom_assets.definitions import SETTINGS
 from dicom_assets_tests.deployment import REPOSITORY
 
 COMMANDS = dict(all_commands(main))
-WITHOUT_ROWS = {("canary", "check"), ("canary", "make"), ("canary", "send"), ("rerun-last",)}
-"""Commands that print a line or two for people, or run something."""
+WITHOUT_ROWS = {
+    ("canary", "check"),
+    ("canary", "make"),
+    ("canary", "send"),
+    ("identity", "default-issuer"),
+    ("identity", "encrypt"),
+    ("identity", "export"),
+    ("identity", "rotate-secret"),
+    ("notify", "test"),
+    ("rerun-last",),
+}
+"""Commands that print a line or two for people, write a file, or run something."""
 
 every_command = pytest.mark.parametrize("path", sorted(COMMANDS), ids=" ".join)
 
 
 def commands_within(example: str) -> list[list[str]]:
-    """The words of each `dicom-assets` in an example, also within `$(...)`."""
-    found = re.findall(r"\$\((dicom-assets[^)]*)\)", example) or [example]
-    return [shlex.split(one) for one in found]
+    """The words of each `dicom-assets` in an example, also within `$(...)` and behind a pipe."""
+    return [shlex.split(one) for one in re.findall(r"(?:^|\(|\| )(dicom-assets[^)|]*)", example)]
 
 
 def make_what_is_named(words: list[str], folder: Path) -> None:
@@ -43,7 +52,7 @@ def make_what_is_named(words: list[str], folder: Path) -> None:
         path = folder / word
         if word.endswith("/") or "/studies/" in word:
             path.mkdir(parents=True, exist_ok=True)
-        elif re.search(r"\.[a-z]+$", word):
+        elif re.search(r"\.[a-z0-9]+$", word):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
@@ -78,9 +87,9 @@ def test_every_command_has_help_with_an_example_of_its_own(path: tuple[str, ...]
 def test_every_example_parses(path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for example in examples_of(COMMANDS[path]):
+        assert commands_within(example)
         for words in commands_within(example):
             make_what_is_named(words, tmp_path)
-            assert words[0] == "dicom-assets"
             assert parse(words) == path
 
 
@@ -89,7 +98,6 @@ def test_every_command_says_what_its_exit_codes_mean(path: tuple[str, ...]) -> N
     said = exits_of(COMMANDS[path])
 
     assert re.search(r"\b0\b", said)
-    assert re.search(r"\b1\b", said)
     assert "2 when the command was given wrongly" in said
 
 

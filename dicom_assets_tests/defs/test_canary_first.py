@@ -62,7 +62,7 @@ def test_nothing_identified_is_moved_to_a_wrong_machine(make_site: SmallSite, tm
     assert site.staging.canaries == 1
     assert arrived == 1, "the canary, which anybody may see"
     assert site.staging.handed_out == []
-    assert site.deployment.events()[-1]["event"] == "canary_lost"
+    assert [event["event"] for event in site.deployment.events()][-2:] == ["canary_lost", "run_stopped"]
     assert not site.deployment.study_row(site.study().study_uid)["processing_error"]
     assert leaks(site) == []
 

@@ -14,7 +14,7 @@ EXAMPLES = """
 \b
 Examples:
   dicom-assets identity access-log                     everybody who looked something up or exported
-  dicom-assets identity access-log --since 2026-01-01 --json > accesses.json
+  dicom-assets identity access-log --since 2026-01-01 --json    for machines
   echo MRN-4711 | dicom-assets identity access-log --of -    who asked for this patient
 """
 
@@ -31,7 +31,7 @@ def access_log(since: datetime | None, value: str | None, as_json: bool) -> None
     Values are not in it, but keyed hashes of them: `--of` finds who asked for one, since the secret in force now was
     put in force. Triggers of the database keep rows from being changed or deleted.
 
-    Exits 0 if something was found, 1 if nothing was, 2 if the log can't be read.
+    Exits 0 if something was found, 1 if nothing was, 2 when the command was given wrongly or the log can't be read.
     """
     asked = sys.stdin.readline().strip() if value == "-" else value
     with refusals(), open_for_reading() as ledger:

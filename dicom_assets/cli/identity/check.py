@@ -32,7 +32,7 @@ def check(former: tuple[Path, ...], as_json: bool) -> None:
     Ids that are filed with and without an issuer, and studies recorded under several Patient IDs, are noted: they may
     be as they should. Findings name pseudonyms, replacements and study keys, never originals. Nothing is changed.
 
-    Exits 0 if nothing failed, 1 if something did, 2 if it could not be checked.
+    Exits 0 if nothing failed, 1 if something did, 2 when the command was given wrongly or nothing could be checked.
     """
     with refusals(), open_for_reading() as ledger:
         from dicom_assets.adapters.identity_db.integrity import check_integrity

@@ -25,7 +25,7 @@ def default_issuer(issuer: str | None, none: bool) -> None:
     Pseudonyms that were given before stay, so that a patient who has two keeps them; `check` names such pairs. What
     runs has to start again.
 
-    Exits 0, or 2 if it could not be done.
+    Exits 0, or 2 when the command was given wrongly or it could not be done.
     """
     if issuer is not None and (none or not issuer.strip()):
         raise click.UsageError("Give ISSUER, or --none.")

@@ -32,7 +32,7 @@ def encrypt(new_key_file: Path | None, make: bool, off: bool, yes: bool) -> None
     Then have IDENTITY_KEY_FILE name the new file everywhere. Without the key nothing can be read: keep a copy of it
     apart from the database.
 
-    Exits 0, or 2 if it could not be done, or not wholly: the message says which.
+    Exits 0, or 2 when the command was given wrongly or it could not be done, or not wholly: the message says which.
     """
     if (new_key_file is None) != off:
         raise click.UsageError("Give NEW_KEY_FILE, or --off.")

@@ -29,7 +29,7 @@ def export(file: Path, kind: str, reason: str | None, force: bool) -> None:
     row or object for each pair, with attribute, original, replacement, study key, issuer, date offset (days) and
     origin. Who exports, when and why is written to the access log.
 
-    Exits 0, or 2 if the file can't be written or is there already.
+    Exits 0, or 2 when the command was given wrongly or the file can't be written or is there already.
     """
     why = reason_given(reason)
     with refusals(), open_ledger() as ledger:

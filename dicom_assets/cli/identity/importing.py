@@ -37,7 +37,8 @@ def import_files(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> None:
     not changed. Nobody can record meanwhile: import when no job runs.
 
     Exits 0 if everything was taken or was there already, 1 if some rows are in conflict or were refused (the others
-    are imported; the table says why), 2 if a file can't be imported: nothing is changed by it, those before it are in.
+    are imported; the table says why), 2 when the command was given wrongly or a file can't be imported: nothing is
+    changed by it, those before it are in.
     """
     rows: list[dict[str, Cell]] = []
     clean = True

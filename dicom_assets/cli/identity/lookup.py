@@ -40,7 +40,8 @@ def lookup(values: tuple[str, ...], attribute: str, reason: str | None, as_json:
     Who asks, when, why, and for what kind of value (the value itself as a keyed hash) is written to the access log
     before anything is shown.
 
-    Exits 0 if every value was found, 1 if one was not, 2 if it could not be looked up.
+    Exits 0 if every value was found, 1 if one was not, 2 when the command was given wrongly or nothing could be looked
+    up.
     """
     why = reason_given(reason)
     rows: list[dict[str, Cell]] = []

@@ -30,7 +30,7 @@ def rotate_secret(new_secret_file: Path, make: bool, yes: bool) -> None:
     Then have IDENTITY_SECRET_FILE name the new file everywhere: with the old one the database is refused. Keep the old
     one for `check --former-secret`, or destroy it if it is known to somebody.
 
-    Exits 0, or 2 if it could not be done: nothing is changed then.
+    Exits 0, or 2 when the command was given wrongly or it could not be done: nothing is changed then.
     """
     with refusals():
         from dicom_assets.adapters.identity_db.governing import rotate_secret as rotate

@@ -22,7 +22,7 @@ COLUMNS = ("what", "detail", "number")
 def stats(as_json: bool) -> None:
     """Count what the identity database holds; no value is shown.
 
-    Exits 0, or 2 if the database can't be read.
+    Exits 0, or 2 when the command was given wrongly or the database can't be read.
     """
     with refusals(), open_for_reading() as ledger:
         from dicom_assets.adapters.identity_db.statistics import statistics
