@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -39,15 +40,20 @@ RESEARCH_PROTOCOLS = ("c-store", "dicomweb", "c-get", "c-move")
 SMALLEST_SHEET, LARGEST_SHEET = 25, 1000
 """Kilobytes: into the smallest fits whatever there is to show."""
 
+_AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
+"""PS3.5 6.2: the default character repertoire, without backslash and control characters."""
+
 
 def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | None, associations: int) -> PacsNode:
-    if not 0 < len(ae_title.strip()) <= 16:
-        raise ConfigurationError(f"{setting}_AE_TITLE must have 1 to 16 characters.")
+    if not _AE_TITLE.fullmatch(ae_title.strip()):
+        raise ConfigurationError(f"{setting}_AE_TITLE must have 1 to 16 characters of ASCII, and no backslash.")
+    if not host.strip():
+        raise ConfigurationError(f"{setting}_HOST must not be empty.")
     if not 0 < port < 65536:
         raise ConfigurationError(f"{setting}_PORT must be between 1 and 65535.")
     if associations < 1:
         raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
-    return PacsNode(ae_title.strip(), host, port, setting, tls, associations)
+    return PacsNode(ae_title.strip(), host.strip(), port, setting, tls, associations)
 
 
 def _senders(text: str) -> list[Sender]:
@@ -55,7 +61,7 @@ def _senders(text: str) -> list[Sender]:
     senders = []
     for entry in filter(None, map(str.strip, text.split(","))):
         ae_title, at, host = (part.strip() for part in entry.partition("@"))
-        if not (at and host and 0 < len(ae_title) <= 16):
+        if not (at and host and _AE_TITLE.fullmatch(ae_title)):
             raise ConfigurationError("STAGING_PACS_SENDERS must be AE titles with hosts, as AE@host,AE@host.")
         senders.append(Sender(ae_title, host))
     return senders
