@@ -16,28 +16,21 @@ if TYPE_CHECKING:
     from dicom_assets.adapters.pacs.canary_object import CanaryObject
     from dicom_assets.defs.resources import StagingPacsResource
 
-SEND_EXAMPLES = """
-\b
-Examples:
+EXAMPLES = "\n\b\nExamples:\n"
+SEND = """\
   dicom-assets canary send           make a canary, store it in the staging PACS, print the line to set
   dicom-assets canary send --yes     the same without asking
 """
-CHECK_EXAMPLES = """
-\b
-Examples:
+CHECK = """\
   dicom-assets canary check          have it moved here and say whether it arrived
 """
-MAKE_EXAMPLES = """
-\b
-Examples:
+MAKE = """\
   dicom-assets canary make bird.dcm  write one to a file, for PACSs that take objects by other ways only
 """
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group(
-    epilog=SEND_EXAMPLES + CHECK_EXAMPLES.partition("Examples:\n")[2] + MAKE_EXAMPLES.partition("Examples:\n")[2]
-)
+@click.group(epilog=EXAMPLES + SEND + CHECK + MAKE)
 def canary() -> None:
     """Prove where the staging PACS's C-MOVE goes, with a test object that anybody may see.
 
@@ -46,7 +39,7 @@ def canary() -> None:
     """
 
 
-@canary.command(epilog=SEND_EXAMPLES)
+@canary.command(epilog=EXAMPLES + SEND)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def send(yes: bool) -> None:
     """Store a canary in the staging PACS by C-STORE and see by C-FIND that it is there.
@@ -73,7 +66,7 @@ def send(yes: bool) -> None:
         click.echo(f"It is there. Put this line into the settings:\nSTAGING_PACS_CANARY_UID={made.study_uid}")
 
 
-@canary.command(epilog=CHECK_EXAMPLES)
+@canary.command(epilog=EXAMPLES + CHECK)
 def check() -> None:
     """Have the canary moved here and say whether it arrived.
 
@@ -92,7 +85,7 @@ def check() -> None:
         click.echo(f"The canary arrived: {scout.name} takes {local.ae_title} for {local.host} port {local.port}.")
 
 
-@canary.command(epilog=MAKE_EXAMPLES)
+@canary.command(epilog=EXAMPLES + MAKE)
 @click.argument("file", type=NEW_FILE)
 def make(file: Path) -> None:
     """Write a canary to FILE, which must not be there yet, and print the line to put into the settings.

@@ -58,7 +58,8 @@ def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
                 for row in chosen:
                     if row["study"] not in held_back:
                         review_db.clear_error(row["uid"])
-                        log.event("error_cleared", StudyKey(row["study"]), {"by": login(), "reason": row["reason"]})
+                        # Others write errors, too, and may have quoted anything.
+                        log.event("error_cleared", StudyKey(row["study"]), {"by": login()})
         finally:
             review_db.close()
     unknown = set(keys) - {row["study"] for row in marked}

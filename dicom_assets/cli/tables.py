@@ -23,6 +23,8 @@ def print_rows(
     elif sys.stdout.isatty():
         _print_table(rows, columns, title)
     else:
+        if title:
+            click.echo(title, err=True)
         for row in rows:
             click.echo("\t".join(_plain(row.get(column)) for column in columns))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-TILES_PER_SERIES = 3
 MOST_SERIES = 12
 
 

@@ -8,7 +8,6 @@ from io import BytesIO
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from dicom_assets.contact_sheet.order import TILES_PER_SERIES
 from dicom_assets.contact_sheet.tiles import Tile
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ LETTER_WIDTH = 6
 FONT_SIZE = 11
 PAPER, INK, GRAY, NO_IMAGE = (28, 28, 28), (235, 235, 235), (110, 110, 110), (60, 70, 90)
 SERIES_IN_ONE_COLUMN = 3
+SHORTEST_LABEL = 150
+"""Pixels that a label may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def jpeg(blocks: Sequence[Block], footer: str, edge: int, quality: int) -> bytes
     """All blocks in one picture, tiles `edge` pixels wide and high."""
     columns = 1 if len(blocks) <= SERIES_IN_ONE_COLUMN else 2
     rows = -(-len(blocks) // columns)
-    width, height = TILES_PER_SERIES * (edge + GAP) + 2 * GAP, edge + LABEL_HEIGHT + 2 * GAP
+    tiles = max(SHORTEST_LABEL // edge + 1, *(len(block.tiles) for block in blocks))
+    width, height = tiles * (edge + GAP) + 2 * GAP, edge + LABEL_HEIGHT + 2 * GAP
     colored = any(tile.picture is not None and tile.picture.ndim == 3 for block in blocks for tile in block.tiles)
     paper = _blank(columns * width, rows * height + (LABEL_HEIGHT if footer else 0), PAPER)
     for number, block in enumerate(blocks):

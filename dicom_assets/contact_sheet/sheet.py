@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 8.0
 """Once so long has been spent on a sheet, what is not drawn yet stays gray."""
 
-_SIZES = ((EDGE, 75), (EDGE, 55), (128, 50), (96, 45), (80, 35), (64, 30))
+_SIZES = ((EDGE, 75), (EDGE, 55), (128, 50), (96, 45), (80, 35), (64, 30), (48, 25))
 """Edges of a tile (pixels) and qualities of JPEG, tried until the sheet is small enough."""
 
 

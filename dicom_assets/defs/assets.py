@@ -10,6 +10,7 @@ import dagster as dg
 
 from dicom_assets.defs.checks import check_specs
 from dicom_assets.defs.config import RunConfig
+from dicom_assets.defs.examination import Asked, ExaminationConfig, examine
 from dicom_assets.defs.partitions import studies
 from dicom_assets.defs.resources import (
     ContactSheetsResource,
@@ -99,8 +100,9 @@ def advance_studies(
         data_dir,
     )
     yield from ()
-    if not context.selected_asset_keys:
-        raise dg.Failure("Checks alone display nothing new: run the job check_studies.", allow_retries=False)
+    if not context.selected_asset_keys:  # of checks alone: the web interface's button that executes all
+        asked = Asked(local, staging_pacs, research_pacs, transfers, identity_db, registration, data_dir)
+        return examine(context, ExaminationConfig(), asked)
     problem = None
     try:
         with open_surroundings(resources, config, context.run.run_id) as (around, audit):

@@ -34,7 +34,7 @@ class RunConfig(dg.Config):
     workers: int = Field(
         default=os.cpu_count() or 1,
         ge=1,
-        description="Processes that de-identify; two studies more than that are in flight.",
+        description="Processes that de-identify; 1: one study after the other, else up to two more are in flight.",
     )
 
     def modality_codes(self) -> list[str]:

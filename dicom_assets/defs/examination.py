@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import dagster as dg
 from pydantic import Field
@@ -34,6 +35,8 @@ from dicom_assets.study import StudyKey
 
 PROGRESS_SECONDS = 10.0
 
+Context = dg.OpExecutionContext | dg.AssetExecutionContext
+
 
 class ExaminationConfig(dg.Config):
     """Which studies, and how closely."""
@@ -50,8 +53,62 @@ class ExaminationConfig(dg.Config):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The resources that an examination asks."""
+
+    local: LocalNodeResource
+    staging_pacs: StagingPacsResource
+    research_pacs: ResearchPacsResource
+    transfers: TransfersResource
+    identity_db: IdentityDbResource
+    registration: RegistrationResource
+    data_dir: DataDirResource
+
+    def witnesses(self, stack: ExitStack, most_instances: int) -> Witnesses:
+        """All of them, opened for reading; closed when the stack is left.
+
+        Raises:
+            ConfigurationError: a setting or a database is not as it is needed.
+        """
+        silence_dicom_libraries()
+        node, folder = self.local.node(), self.data_dir.folder()
+        sweep_scratch(folder)
+        pacs = (self.staging_pacs.connect(node), self.research_pacs.connect(node))
+        close_at_the_end(stack, *pacs)
+        return Witnesses(
+            *pacs,
+            identity_db=stack.enter_context(self.identity_db.open(dry_run=True)),
+            registration=stack.enter_context(self.registration.open(read_only=True)),
+            store=FolderStudyStore(folder / "studies"),
+            second_opinion=ScratchSecondOpinion(folder),
+            patience=Patience(self.transfers.patience_seconds(), lambda seconds, _reason: time.sleep(seconds)),
+            most_instances=most_instances,
+        )
+
+
+def examine(context: Context, config: ExaminationConfig, asked: Asked) -> None:
+    """Examine studies: those of the run's partitions, those that are named, or those whose turn it is.
+
+    Raises:
+        Failure: checks did not pass, or studies can't be examined.
+    """
+    problem = ""
+    try:
+        with ExitStack() as stack:
+            marks = ExaminationMarks(asked.data_dir.folder() / "studies")
+            witnesses = asked.witnesses(stack, config.instances)
+            problem = _Round(context, witnesses, marks).go(_wanted(context, config, marks))
+    except DicomAssetsError as error:
+        problem = f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  the outer edge: its text may quote values, and Dagster keeps texts
+        problem = f"Unexpected {type(error).__name__} at {place_of(error)}."
+    if problem:
+        raise dg.Failure(problem, allow_retries=False) from None
+
+
 @dg.op
-def check_studies(
+def examine_studies(
     context: dg.OpExecutionContext,
     config: ExaminationConfig,
     local: LocalNodeResource,
@@ -63,34 +120,14 @@ def check_studies(
     data_dir: DataDirResource,
 ) -> None:
     """Examine studies: those of the run's partitions, those that are named, or those whose turn it is."""
-    problem = ""
-    try:
-        with ExitStack() as stack:
-            silence_dicom_libraries()
-            node, folder = local.node(), data_dir.folder()
-            sweep_scratch(folder)
-            asked = (staging_pacs.connect(node), research_pacs.connect(node))
-            close_at_the_end(stack, *asked)
-            witnesses = Witnesses(
-                *asked,
-                identity_db=stack.enter_context(identity_db.open(dry_run=True)),
-                registration=stack.enter_context(registration.open(read_only=True)),
-                store=FolderStudyStore(folder / "studies"),
-                second_opinion=ScratchSecondOpinion(folder),
-                patience=Patience(transfers.patience_seconds(), lambda seconds, _reason: time.sleep(seconds)),
-                most_instances=config.instances,
-            )
-            marks = ExaminationMarks(folder / "studies")
-            problem = _Round(context, witnesses, marks).go(_wanted(context, config, marks))
-    except DicomAssetsError as error:
-        problem = f"{type(error).__name__}: {error}"
-    except Exception as error:  # noqa: BLE001  the outer edge: its text may quote values, and Dagster keeps texts
-        problem = f"Unexpected {type(error).__name__} at {place_of(error)}."
-    if problem:
-        raise dg.Failure(problem, allow_retries=False) from None
+    examine(
+        context,
+        config,
+        Asked(local, staging_pacs, research_pacs, transfers, identity_db, registration, data_dir),
+    )
 
 
-def _wanted(context: dg.OpExecutionContext, config: ExaminationConfig, marks: ExaminationMarks) -> Sequence[StudyKey]:
+def _wanted(context: Context, config: ExaminationConfig, marks: ExaminationMarks) -> Sequence[StudyKey]:
     keys = partition_keys(context)
     if keys is not None:
         return keys
@@ -100,7 +137,7 @@ def _wanted(context: dg.OpExecutionContext, config: ExaminationConfig, marks: Ex
 class _Round:
     """One execution of the op."""
 
-    def __init__(self, context: dg.OpExecutionContext, witnesses: Witnesses, marks: ExaminationMarks) -> None:
+    def __init__(self, context: Context, witnesses: Witnesses, marks: ExaminationMarks) -> None:
         self._context = context
         self._witnesses = witnesses
         self._marks = marks
@@ -137,7 +174,7 @@ class _Round:
         self._context.log.info("%s %s: %s %s", study_key, finding.check, outcome, finding.said)
 
 
-def _now_and_then(context: dg.OpExecutionContext, study_key: StudyKey) -> Progress:
+def _now_and_then(context: Context, study_key: StudyKey) -> Progress:
     """Tells of files that were compared, of a study that takes long."""
     told_at = time.monotonic()
 
@@ -162,4 +199,4 @@ def _now_and_then(context: dg.OpExecutionContext, study_key: StudyKey) -> Progre
 )
 def examination() -> None:
     """The job."""
-    check_studies()
+    examine_studies()

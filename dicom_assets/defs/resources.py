@@ -36,8 +36,8 @@ STAGING_PROTOCOLS = ("auto", "dicomweb", "c-get", "c-move")
 RESEARCH_PROTOCOLS = ("c-store", "dicomweb", "c-get", "c-move")
 """`c-get` and `c-move` mean C-STORE, too: both are DIMSE, whatever the PACS offers for retrieval."""
 
-SMALLEST_SHEET, LARGEST_SHEET = 10, 1000
-"""Kilobytes."""
+SMALLEST_SHEET, LARGEST_SHEET = 25, 1000
+"""Kilobytes: into the smallest fits whatever there is to show."""
 
 
 def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | None, associations: int) -> PacsNode:

@@ -43,7 +43,7 @@ def test_review_that_changed_between_two_runs_is_part_of_the_story(tmp_path: Pat
 
 def test_what_was_done_by_command_is_part_of_the_story_in_its_place(tmp_path: Path) -> None:
     selected(tmp_path, "11111111", "one")
-    BetweenRuns(tmp_path).event("error_cleared", KEY, {"by": "somebody", "reason": "It was mended."})
+    BetweenRuns(tmp_path).event("error_cleared", KEY, {"by": "somebody"})
     selected(tmp_path, "22222222", "one")
 
     story = story_of(tmp_path, KEY)
@@ -112,7 +112,7 @@ def test_run_that_was_killed_before_its_first_event_is_listed(tmp_path: Path) ->
 
 def test_what_happened_between_runs_is_for_its_owner_alone_and_reasons_lie_apart(tmp_path: Path) -> None:
     log = BetweenRuns(tmp_path)
-    log.event("error_cleared", KEY, {"by": "me", "reason": "It was mended."})
+    log.event("error_cleared", KEY, {"by": "me"})
     log.reason(KEY, "me", "Mr. Zylbermann\tasked for it")
 
     assert stat.S_IMODE(log.path.stat().st_mode) == stat.S_IMODE((log.path / "identified").stat().st_mode) == 0o700

@@ -42,7 +42,7 @@ def examine(
     job = site.deployment.definitions().resolve_job_def("check_studies")
     with site.deployment.instance() as instance:
         return job.execute_in_process(
-            run_config={"ops": {"check_studies": {"config": dict(config or {})}}},
+            run_config={"ops": {"examine_studies": {"config": dict(config or {})}}},
             instance=instance,
             tags=dict(tags or {}),
             raise_on_error=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dagster as dg
+import pytest
 
 from dicom_assets.steps.findings import StudyCheck
 from dicom_assets.study import STAGES
@@ -100,19 +101,19 @@ def test_dry_run_answers_nothing(make_site: SmallSite) -> None:
     assert evaluations(site.deployment) == {}
 
 
-def test_checks_alone_point_to_the_job_that_looks_again(make_site: SmallSite) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_checks_executed_alone_look_again(make_site: SmallSite, named: bool) -> None:
     site = make_site((5,))
     site.deployment.execute()
     key = site.deployment.study_key(site.study().study_uid)
-    job = dg.Definitions(
-        assets=site.deployment.definitions().assets,
-        jobs=[dg.define_asset_job("only", dg.AssetSelection.all_asset_checks(), executor_def=dg.in_process_executor)],
-        resources=site.deployment.definitions().resources,
-    ).resolve_job_def("only")
+    definitions = site.deployment.definitions()
+    only = dg.define_asset_job("only", dg.AssetSelection.all_asset_checks(), executor_def=dg.in_process_executor)
+    job = dg.Definitions(definitions.assets, resources=definitions.resources, jobs=[only]).resolve_job_def("only")
 
     with site.deployment.instance() as instance:
-        result = job.execute_in_process(instance=instance, tags={"dagster/partition": key}, raise_on_error=False)
+        tags = {"dagster/partition": key} if named else {}
+        result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
-    assert not result.success
-    [failure] = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
-    assert "check_studies" in (failure.step_failure_data.user_failure_data.description or "")
+    assert result.success
+    assert outcomes(site.deployment, key) == ALL_PASSED
+    assert "read_again" in evaluations(site.deployment)[key][StudyCheck.NO_RESIDUAL_IDENTIFIERS].metadata
