@@ -63,7 +63,7 @@ class CheckLog:
         keys = [dg.AssetCheckKey(dg.AssetKey(str(STAGE_OF[one.check])), str(one.check)) for one in findings]
         storage = self._context.instance.event_log_storage
         told = storage.get_asset_check_partition_info(keys, partition_keys=[study_key]) if keys else []
-        return sum(one.is_current for one in told) == len(keys)
+        return sum(bool(one.is_current) for one in told) == len(keys)
 
     def _newest_materialization(self, stage: Stage, study_key: StudyKey) -> Target | None:
         """Of which materialization it is told: Dagster takes a check of an older one for none."""
