@@ -173,6 +173,7 @@ def test_the_rule_that_keeps_heads_back_is_one() -> None:
         "docs/databases.md",
         "docs/deidentification.md",
         "docs/pixel-cleaning.md",
+        "docs/user-interface.md",
     ],
 )
 def test_pages_link_to_files_that_exist(page: str) -> None:
