@@ -6,12 +6,16 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.event_table import event_table, stage_table
+from dicom_assets.adapters.own_hook.answers import COUNTS
+from dicom_assets.adapters.production.tables import TWINS
+from dicom_assets.adapters.registration import DEFAULT_ENCOUNTER_QUERY, EncounterQuery
 from dicom_assets.definitions import SETTINGS
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.deidentification.content_table import content_table
@@ -23,7 +27,7 @@ from dicom_assets.deidentification.profile_table import profile_table
 from dicom_assets.deidentification.safe_private_table import safe_private_table
 from dicom_assets.deidentification.table import confidentiality_table
 from dicom_assets.errors import ProfileError
-from dicom_assets.study import QuarantineReason
+from dicom_assets.study import PatientIdentity, QuarantineReason, RegisteredStudy
 from dicom_assets_tests.deployment import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -163,6 +167,31 @@ def test_the_rule_that_keeps_heads_back_is_one() -> None:
     assert [(rule.name, rule.quarantine) for rule in profile.pixels.rules] == [("heads", True)]
 
 
+def test_the_registration_page_has_every_column_that_is_copied() -> None:
+    page = (REPOSITORY / "docs" / "registration.md").read_text()
+    shown = page.partition("<!-- production -->\n")[2].partition("<!-- end of production -->")[0]
+
+    rows = [
+        f"| `production_{table}` | {', '.join(f'`{name}`' for name in names)} |\n" for table, names in TWINS.items()
+    ]
+    assert shown == "| table | columns |\n|---|---|\n" + "".join(rows)
+
+
+def test_the_registration_page_names_all_that_a_hook_is_told_and_may_count() -> None:
+    page = (REPOSITORY / "docs" / "registration.md").read_text()
+
+    told = {field.name for kind in (PatientIdentity, RegisteredStudy) for field in fields(kind)}
+    assert [name for name in sorted(told | set(COUNTS)) if f"`{name}`" not in page] == []
+
+
+def test_the_other_query_of_the_registration_page_is_one() -> None:
+    page = (REPOSITORY / "docs" / "registration.md").read_text()
+
+    [shipped, other] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert shipped.strip() == DEFAULT_ENCOUNTER_QUERY.strip()
+    EncounterQuery(other).clause()
+
+
 @pytest.mark.parametrize(
     "page",
     [
@@ -172,7 +201,9 @@ def test_the_rule_that_keeps_heads_back_is_one() -> None:
         "docs/commands.md",
         "docs/databases.md",
         "docs/deidentification.md",
+        "docs/identity.md",
         "docs/pixel-cleaning.md",
+        "docs/registration.md",
         "docs/user-interface.md",
     ],
 )

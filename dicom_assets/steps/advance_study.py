@@ -248,9 +248,7 @@ class _Journey:
 
     def _publish(self) -> StageOutcome:
         """Publish what is still approved: a run may be long, and reviewers go on reviewing."""
-        approval = self._around.review_db.approval(self._study.reviewed.study_uid)
-        if approval.version != self._study.reviewed.version:
-            raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
+        self._require_approval()
         deidentified = self._deidentified()
         around, key = self._around, self._study.study_key
         if standing_registration(around.store, key, self._pulled(), deidentified, around.registration) is None:
@@ -291,6 +289,11 @@ class _Journey:
             raise _not_ready(Stage.DEIDENTIFIED)
         return folder
 
+    def _require_approval(self) -> None:
+        approval = self._around.review_db.approval(self._study.reviewed.study_uid)
+        if approval.version != self._study.reviewed.version:
+            raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
+
     def _go_on(self) -> None:
         if self._is_stopped():
             raise RunStoppedError("The run was stopped; the next one goes on from here.")
@@ -305,6 +308,7 @@ class _Journey:
         return Patience(self._around.patience_seconds, self._pause)
 
     def _pause(self, seconds: float, reason: str) -> None:
+        """Wait, perhaps for hours until a window opens, and go on with what is still approved then."""
         waiting = Waiting(self._study.study_key, self._stage, round(seconds, 1), reason)
         facts: dict[str, Fact] = {"stage": waiting.stage or "", "seconds": waiting.seconds, "reason": reason}
         self._around.audit.event("study_waits", waiting.study_key, facts)
@@ -314,6 +318,7 @@ class _Journey:
             self._go_on()
             self._refuse_withdrawn()
             time.sleep(min(rest, 0.5))
+        self._require_approval()
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0

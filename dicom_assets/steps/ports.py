@@ -58,8 +58,11 @@ class Pacs(Protocol):
 class StagingPacs(Pacs, Protocol):
     """The PACS that holds identified studies."""
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
         """Ask once; hand every instance that arrives to `receive`. Never raises for what did not arrive.
+
+        Returns:
+            What the PACS says went wrong, value-free; nothing where it says that all is well.
 
         Raises:
             PacsAwayError: no association for now, or it was lost on the way.

@@ -23,7 +23,6 @@ from dicom_assets_tests.adapters.builders import (
     a_registered_study,
     names_nothing_identified,
 )
-from dicom_assets_tests.deployment import REPOSITORY
 
 FILE_SETTING = "REGISTRATION_ENCOUNTER_QUERY_FILE"
 STUDY = "staging_radiologystudy"
@@ -187,8 +186,3 @@ def test_query_that_writes_by_a_function_cannot(new_postgresql_url: Callable[[],
     with pytest.raises(ConfigurationError, match=r"does not take the query .*25006"):
         opened(tables, "SELECT meddle(:accession_no)")
     assert tables.rows("staging_patient") == before
-
-
-def test_documents_show_the_shipped_query() -> None:
-    page = (REPOSITORY / "docs" / "registration.md").read_text()
-    assert DEFAULT_ENCOUNTER_QUERY.strip() in page

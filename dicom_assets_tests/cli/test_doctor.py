@@ -31,6 +31,7 @@ from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import Deployment, free_port
 from dicom_assets_tests.orthanc import running_orthanc
+from dicom_assets_tests.scripted_pacs import CANARY
 from dicom_assets_tests.small_studies import small_study
 from dicom_assets_tests.test_certificates import needs_dicomweb, needs_orthanc
 
@@ -179,6 +180,11 @@ def a_profile_with_a_mistake(world: World) -> Settings:
     return {"DEIDENTIFICATION_PROFILE": world.folder / "mine.yaml"}
 
 
+def an_encounter_query(world: World, sql: str) -> Settings:
+    (world.folder / "encounters.sql").write_text(sql)
+    return {"REGISTRATION_ENCOUNTER_QUERY_FILE": world.folder / "encounters.sql"}
+
+
 def one_pacs_at_both_ends(world: World) -> Settings:
     return {"RESEARCH_PACS_PORT": world.site.staging.port, "RESEARCH_PACS_AE_TITLE": "STAGING"}
 
@@ -312,6 +318,27 @@ CASES = [
     Case("profile with a mistake", a_profile_with_a_mistake, "profile", ("mine.yaml, line 3",)),
     Case("hook that is not there", setting(REGISTRATION_HOOK="nothing:here"), "registration hook", ("no module",)),
     Case(
+        "no time for the hook", setting(REGISTRATION_TIMEOUT_SECONDS=0), "registration hook", ("TIMEOUT_SECONDS must",)
+    ),
+    Case(
+        "encounter query of two statements",
+        lambda world: an_encounter_query(world, "SELECT 1; SELECT :accession_no"),
+        "encounter query",
+        ("REGISTRATION_ENCOUNTER_QUERY_FILE", "one statement, not 2"),
+    ),
+    Case(
+        "encounter query of another hospital",
+        lambda world: an_encounter_query(world, "SELECT id FROM orders WHERE accession = :accession_no"),
+        "research database",
+        ("RESEARCH_DB_URL does not take the query of REGISTRATION_ENCOUNTER_QUERY_FILE",),
+    ),
+    Case(
+        "encounter query of two columns",
+        lambda world: an_encounter_query(world, "SELECT id, age FROM staging_encounter WHERE :accession_no <> ''"),
+        "research database",
+        ("REGISTRATION_ENCOUNTER_QUERY_FILE", "returns 2 columns"),
+    ),
+    Case(
         "port that is no number", setting(STAGING_PACS_PORT="104a"), "settings", ("STAGING_PACS_PORT", "whole number")
     ),
     Case("unknown protocol", setting(STAGING_PACS_PROTOCOL="ftp"), "settings", ("STAGING_PACS_PROTOCOL",)),
@@ -369,6 +396,7 @@ def test_a_site_in_order_has_no_red_line_and_is_left_as_it_was(site: Site) -> No
         "research PACS: removal",
         "staging PACS: TLS",
         "staging PACS: DICOMweb",
+        "staging PACS: WADO-RS",
         "research PACS: TLS",
         "research PACS: DICOMweb",
         "research PACS: storage commitment",
@@ -466,6 +494,32 @@ def test_orthancs_at_both_ends_are_in_order(site: Site, tmp_path: Path) -> None:
     assert report["staging PACS: C-MOVE to us"]["state"] == "green"
     assert report["research PACS: storage commitment"]["state"] == "green"
     assert report["research PACS: write test"]["state"] == "green"
+
+
+@needs_orthanc
+@needs_dicomweb
+@pytest.mark.parametrize(
+    ("is_loaded", "settings", "said"),
+    [
+        (True, {}, "the canary arrived"),
+        (True, {"STAGING_PACS_CANARY_UID": ""}, "not tried: no canary"),
+        (False, {}, "the canary is not handed over"),
+    ],
+    ids=["canary", "no canary", "canary gone"],
+)
+def test_what_a_pacs_hands_over_shows_in_the_canary(
+    site: Site, tmp_path: Path, is_loaded: bool, settings: Settings, said: str
+) -> None:
+    with running_orthanc("STAGING", tmp_path / "staging", {}, dicomweb=True) as staging:
+        if is_loaded:
+            staging.load(CANARY.content)
+        where = {"STAGING_PACS_PORT": staging.dicom_port, "STAGING_PACS_DICOMWEB_URL": staging.dicomweb_url}
+        report = report_of(examine(site, "--json", STAGING_PACS_PROTOCOL="auto", **where, **settings))
+
+    assert report["staging PACS: DICOMweb"]["state"] == "green"
+    assert report["staging PACS: WADO-RS"]["finding"] == said
+    assert (report["staging PACS: WADO-RS"]["state"] == "red") is not is_loaded
+    assert (report["staging PACS: C-GET"]["state"] == "red") is not is_loaded
 
 
 @needs_orthanc

@@ -52,8 +52,7 @@ def load_registration(
     Raises:
         ConfigurationError: no such hook, it can't be imported, made or opened, or it lacks a method.
     """
-    if timeout_seconds < 1:
-        raise ConfigurationError(f"{TIMEOUT_SETTING} must be 1 or more.")
+    require_seconds(timeout_seconds)
     spec = spec.strip() or "none"
     if spec == "none":
         return NoRegistration()
@@ -64,13 +63,23 @@ def load_registration(
             timeout_seconds=timeout_seconds,
             read_only=read_only,
         )
-    if not is_own_hook(spec):
+    if not _is_own_hook(spec):
         raise ConfigurationError(f"{HOOK_SETTING}: write {', '.join(SHIPPED)}, or module:object.")
     offers = {"research_db_url": research_db_url, "read_only": read_only}
     return open_own_hook(spec, offers, timeout_seconds)
 
 
-def is_own_hook(spec: str) -> bool:
+def _is_own_hook(spec: str) -> bool:
     """Whether a setting names a hook that does not come with this package."""
     module_name, colon, object_name = spec.strip().partition(":")
     return bool(module_name and colon and object_name)
+
+
+def require_seconds(timeout_seconds: int) -> None:
+    """See whether a time limit is one.
+
+    Raises:
+        ConfigurationError: it is shorter than a second.
+    """
+    if timeout_seconds < 1:
+        raise ConfigurationError(f"{TIMEOUT_SETTING} must be 1 or more.")

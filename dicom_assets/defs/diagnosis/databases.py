@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dicom_assets.adapters.databases import parse_url, sqlite_path
 from dicom_assets.adapters.identity_db.refusals import SETTING
 from dicom_assets.adapters.identity_db.schema import open_existing
+from dicom_assets.defs.diagnosis.here import ENCOUNTER_QUERY, HOOK
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.surroundings import Resources
 
@@ -19,7 +20,7 @@ def checks_of_databases(resources: Resources) -> list[Check]:
     return [
         Check("review database", lambda: _review(resources), FAILING),
         Check("identity database", lambda: _identity(resources), FAILING, ("identity secret",)),
-        Check("research database", lambda: _research(resources), FAILING),
+        Check("research database", lambda: _research(resources), FAILING, (HOOK, ENCOUNTER_QUERY)),
     ]
 
 
@@ -62,4 +63,4 @@ def _research(resources: Resources) -> Verdict:
     if resources.registration.hook.strip() != "research_database":
         return doubtful("not checked: REGISTRATION_HOOK is not research_database")
     with resources.registration.open(read_only=True):
-        return fine("opens, with the tables and columns of the old pipeline")
+        return fine("opens, with the tables and columns of the old pipeline, and takes the encounter query")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from dicom_assets.adapters.clock import time_of_database, time_of_web_server
 from dicom_assets.adapters.identity_db.secret import read_key, read_secret
+from dicom_assets.adapters.own_hook.process import LEAST_LOAD_SECONDS
 from dicom_assets.adapters.pacs.canary import check_canary
+from dicom_assets.adapters.registration import SHIPPED, EncounterQuery, require_seconds
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.resources import RESEARCH_PROTOCOLS, STAGING_PROTOCOLS
 from dicom_assets.defs.surroundings import Resources
@@ -26,6 +28,8 @@ MADE = datetime(2026, 1, 1, tzinfo=UTC)
 """No machine that runs this has an earlier clock and is right."""
 
 SETTINGS = "settings"
+HOOK = "registration hook"
+ENCOUNTER_QUERY = "encounter query"
 
 
 def checks_here(resources: Resources, demo_settings: Sequence[str]) -> list[Check]:
@@ -38,7 +42,8 @@ def checks_here(resources: Resources, demo_settings: Sequence[str]) -> list[Chec
         Check("free disk", lambda: _free_disk(resources), "can't be told", ("DATA_DIR",)),
         Check("clock", lambda: _clock(resources), "can't be told"),
         Check("profile", lambda: _profile(resources), "can't be used"),
-        Check("registration hook", lambda: _hook(resources), "can't be used"),
+        Check(HOOK, lambda: _hook(resources), "can't be used", seconds=_hook_seconds(resources)),
+        Check(ENCOUNTER_QUERY, lambda: _encounter_query(resources), "can't be used"),
     ]
 
 
@@ -211,8 +216,25 @@ def _profile(resources: Resources) -> Verdict:
 
 
 def _hook(resources: Resources) -> Verdict:
+    require_seconds(resources.registration.timeout_seconds)
     spec = resources.registration.hook.strip() or "none"
-    if ":" in spec or spec not in ("none", "research_database"):
-        with resources.registration.open(read_only=True):
-            return fine(f"{spec} can be loaded")
+    if spec not in SHIPPED:
+        with resources.registration.open(read_only=True) as hook:
+            return fine(f"{spec} can be loaded, and calls itself {hook.name}")
     return fine(spec)
+
+
+def _hook_seconds(resources: Resources) -> float:
+    """How long loading a hook may take, and some more to say so."""
+    return max(LEAST_LOAD_SECONDS, resources.registration.timeout_seconds) + 5.0
+
+
+def _encounter_query(resources: Resources) -> Verdict:
+    """What is in the file; whether the research database takes it is checked there."""
+    file = resources.registration.encounter_query_file.strip()
+    if file and resources.registration.hook.strip() != "research_database":
+        return doubtful(
+            "not used: REGISTRATION_HOOK is not research_database", "Clear REGISTRATION_ENCOUNTER_QUERY_FILE."
+        )
+    query = EncounterQuery.of(file)
+    return fine(f"one SELECT ({query.mark})" if query.mark else "the shipped one")
