@@ -157,7 +157,7 @@ def _shots(url: str) -> Iterator[Shot]:
         f"/assets/deidentified?view=partitions&partition={key}",
         "contact_sheet",
         press=("[Show Markdown]",),
-        crop=(170, 0, 1230, 780),
+        crop=(NAVIGATION_WIDTH, 0, 1160, 680),
     )
     yield Shot("asset-checks", "/assets/deidentified?view=checks&checkDetail=no_residual_identifiers", "Evaluation")
     yield Shot(
