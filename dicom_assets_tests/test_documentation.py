@@ -204,6 +204,7 @@ def test_the_other_query_of_the_registration_page_is_one() -> None:
         "docs/identity.md",
         "docs/pixel-cleaning.md",
         "docs/registration.md",
+        "docs/user-interface.md",
     ],
 )
 def test_pages_link_to_files_that_exist(page: str) -> None:

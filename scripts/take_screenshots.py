@@ -39,6 +39,9 @@ SETTLE_SECONDS = 1.5
 
 MOST_BYTES = 300_000
 COLOURS = 256
+NAVIGATION_WIDTH = 240
+"""Of the column on the left of each page, CSS pixels."""
+
 LOCATION = "/locations/__repository__@dicom_assets.definitions"
 CHROMIUM = (
     "chromium",
@@ -57,13 +60,21 @@ CHROMIUM = (
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture: the page, the text that shows that it is there, what to press before, its size in CSS pixels."""
+    """A picture of a page.
+
+    Attributes:
+        shows: A text that shows that the page is there.
+        press: What to press before, by its text.
+        size: Width and height of the window, CSS pixels.
+        crop: The part of the window that is kept: left, top, right, bottom; by default all of it.
+    """
 
     name: str
     path: str
     shows: str
     press: tuple[str, ...] = ()
     size: tuple[int, int] = (1400, 860)
+    crop: tuple[int, int, int, int] | None = None
 
 
 class Browser:
@@ -79,6 +90,7 @@ class Browser:
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._ask("Page.navigate", url=url + shot.path)
         self._wait_for(f"document.body && document.body.innerText.includes({json.dumps(shot.shows)})", shot.shows)
+        self._wait_for("!document.body.innerText.includes('Loading')", "the end of loading")
         for text in shot.press:
             self._wait_for(_PRESS % json.dumps(text), text)
         time.sleep(SETTLE_SECONDS)
@@ -126,42 +138,50 @@ def main() -> None:
     with _web_interface(home, ports) as url, _browser() as browser:
         for shot in _shots(url):
             if not arguments.only or shot.name in arguments.only:
-                _save(browser.photograph(url, shot), arguments.target / f"{shot.name}.png")
+                _save(browser.photograph(url, shot), shot, arguments.target / f"{shot.name}.png")
 
 
 def _shots(url: str) -> Iterator[Shot]:
-    """What is photographed; of the studies, one of which instances are kept back, too."""
-    key = _study_with_quarantine(url)
+    """What is photographed; of the studies, the largest, and of the runs, the first."""
+    key = _largest_study(url)
     runs = _ask(url, "{ runsOrError { ... on Runs { results { runId } } } }")["runsOrError"]["results"]
-    yield Shot("lineage", f"{LOCATION}/asset-groups/study", "published", size=(1500, 620))
+    yield Shot(
+        "lineage",
+        f"{LOCATION}/asset-groups/study",
+        "published",
+        size=(2360, 480),
+        crop=(NAVIGATION_WIDTH, 0, 2360, 480),
+    )
     yield Shot(
         "contact-sheet",
         f"/assets/deidentified?view=partitions&partition={key}",
         "contact_sheet",
         press=("[Show Markdown]",),
+        crop=(NAVIGATION_WIDTH, 0, 1160, 680),
     )
     yield Shot("asset-checks", "/assets/deidentified?view=checks&checkDetail=no_residual_identifiers", "Evaluation")
-    yield Shot("run-overview", f"/runs/{runs[-1]['runId']}", "summary", press=("[Show Markdown]",))
+    yield Shot(
+        "run-overview", f"/runs/{runs[-1]['runId']}", "summary", press=("[Show Markdown]",), crop=(236, 0, 1164, 716)
+    )
 
 
-def _study_with_quarantine(url: str) -> str:
+def _largest_study(url: str) -> str:
     query = """{ assetNodeOrError(assetKey: {path: ["deidentified"]}) { ... on AssetNode {
         assetMaterializations(limit: 100) {
-            partition metadataEntries { label ... on JsonMetadataEntry { jsonString } } }
+            partition metadataEntries { label ... on IntMetadataEntry { intValue } } }
     } } }"""
     found = _ask(url, query)["assetNodeOrError"]["assetMaterializations"]
 
-    def kept_back(one: Any) -> int:
-        entries = {entry["label"]: entry.get("jsonString", "{}") for entry in one["metadataEntries"]}
-        return len(json.loads(entries["quarantined_by_reason"]))
+    def instances(one: Any) -> int:
+        return int(next(entry["intValue"] for entry in one["metadataEntries"] if entry["label"] == "instances"))
 
-    return str(max(found, key=kept_back)["partition"])
+    return str(max(found, key=instances)["partition"])
 
 
-def _save(png: bytes, path: Path) -> None:
+def _save(png: bytes, shot: Shot, path: Path) -> None:
     """As small as it gets without looking worse: a palette, where that is enough."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").crop(shot.crop).quantize(COLOURS).save(path, optimize=True)
     size = path.stat().st_size
     sys.stdout.write(f"{path.name}: {size} bytes\n")
     if size > MOST_BYTES:
