@@ -24,7 +24,7 @@ from dicom_assets.demo.plan import DemoStudy, Outcome, a_study, with_series
 from dicom_assets.demo.plan import Kind as SeriesKind
 from dicom_assets.demo.studies import instance_files
 from dicom_assets.study import Stage, StudyKey
-from dicom_assets_tests.deployment import Deployment, deploy
+from dicom_assets_tests.deployment import COPY_JOB, Deployment, deploy
 from dicom_assets_tests.faults import FaultProxy, running_proxy
 from dicom_assets_tests.legacy_identity import OldProgram
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
@@ -150,6 +150,10 @@ class Month:
         done = self.deployment.run(self.deployment.job_command({"limit": 60}))
         self.said += [done.stdout, done.stderr]
         return done.returncode == 0
+
+    def copy_to_production(self) -> bool:
+        """Show researchers the rows of all published studies; whether it succeeded."""
+        return self.deployment.execute(job=COPY_JOB).success
 
     def review(self, day: int) -> None:
         """What reviewers say on a day: they approve; of studies in conflict another one says that they hold PHI."""

@@ -45,6 +45,7 @@ class State:
         review: What its row in the review database says.
         identity: Whether it has a key, and which UIDs stand for those of its publishable instances.
         registered: Whether its row in the research database names the replacement and counts right.
+        production: Whether researchers see its row in the research database, under the UID of the images.
         staging: How many instances the staging PACS has of it.
         research: How many instances the research PACS has of it, each under the UID that the identity database names.
         folders: Its finished stages under DATA_DIR, and what became of them.
@@ -57,6 +58,7 @@ class State:
     review: str = "untouched"
     identity: str = "nothing"
     registered: str = "no"
+    production: str = "no"
     staging: int = 3
     research: int = 0
     folders: str = ""
@@ -71,6 +73,7 @@ def _published(**more: Any) -> State:
         "review": "published",
         "identity": f"key, {NEW_UIDS}",
         "registered": "yes",
+        "production": "yes",
         "research": 3,
         "folders": ALL_STAGES,
         "story": "published",
@@ -112,6 +115,7 @@ EXPECTED: Mapping[Kind, State] = {
     Kind.WITHDRAWN: _published(
         review="error: withdrawn",
         registered="no",
+        production="no",
         research=0,
         folders="pulled deidentified registered (taken back) published (taken back)",
         story="published, noticed, withdrawn",
@@ -157,6 +161,7 @@ class Observer:
                     review=self._review(study),
                     identity=self._identity(study, replaced, is_issued=key in issued),
                     registered=self._registered(study, replaced),
+                    production=self._in_production(study, replaced),
                     staging=sum(staged.get(study.study_uid, {}).values()),
                     research=self._in_research(study, replaced, arrived, held),
                     folders=self._folders(key),
@@ -195,6 +200,14 @@ class Observer:
             return "no"
         right = (replaced.get(study.study_uid), len(_publishable(study)), study.number + 1)
         return "yes" if rows == [right] else "otherwise"
+
+    def _in_production(self, study: DemoStudy, replaced: Mapping[str, str]) -> str:
+        with closing(sqlite3.connect(self.month.deployment.folder / "research.db")) as connection:
+            rows = connection.execute(
+                "SELECT total_images FROM production_radiologystudy WHERE study_uid = ?",
+                [replaced.get(study.study_uid, "")],
+            ).fetchall()
+        return {(): "no", ((len(_publishable(study)),),): "yes"}.get(tuple(rows), "otherwise")
 
     @staticmethod
     def _in_research(

@@ -58,6 +58,7 @@ def live(month: Month) -> None:
     withdraw(month)
     month.review(27)
     assert month.run_in_process()
+    assert month.copy_to_production()
     purge(month)
     assert month.run_as_operator()
 
