@@ -123,7 +123,7 @@ EXPECTED: Mapping[Kind, State] = {
     ),
     Kind.LIFTED: _published(story="published, noticed, withdrawn, lifted, published"),
     Kind.PURGED: _published(
-        folders="pulled (purged) deidentified (purged) registered published (purged)", story="published, purged"
+        folders="pulled (purged) deidentified (purged) registered published", story="published, purged"
     ),
 }
 """Where the studies of each kind stand when the month is over."""

@@ -14,6 +14,9 @@ from dicom_assets.adapters.study_store import ATTACHED, INSTANCES, MANIFEST, PUR
 from dicom_assets.errors import StudyBusyError
 from dicom_assets.study import STAGES, Stage, StudyKey
 
+STAGES_WITH_IMAGES = frozenset({Stage.PULLED, Stage.DEIDENTIFIED})
+"""The others hold text: that a study is registered and published stays true."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredStudy:
@@ -54,12 +57,12 @@ def _stored(folder: Path, image_bytes: int) -> StoredStudy:
 def _images(folder: Path) -> Iterator[Path]:
     """Instance files of stages, drafts and of what a killed run left between the two."""
     for place in folder.iterdir():
-        if (place / INSTANCES).is_dir():
+        if (place / INSTANCES).is_dir() and (place.name.startswith(".") or place.name in STAGES_WITH_IMAGES):
             yield from (file for file in (place / INSTANCES).iterdir() if file.is_file())
 
 
 def purge(store: FolderStudyStore, study: StoredStudy) -> bool:
-    """Remove a study's images; its manifests stay, and its stages count as not done. False where a run works on it.
+    """Remove a study's images; its manifests stay, and the stages that held them count as not done. False where a run works on it.
 
     A run that takes the study again pulls it again.
 
@@ -72,7 +75,7 @@ def purge(store: FolderStudyStore, study: StoredStudy) -> bool:
             for place in sorted(path for path in folder.iterdir() if (path / INSTANCES).is_dir()):
                 if place.name.startswith("."):
                     shutil.rmtree(place)
-                elif any((place / INSTANCES).iterdir()):
+                elif place.name in STAGES_WITH_IMAGES and any((place / INSTANCES).iterdir()):
                     note = {"purged_at": datetime.now(UTC).isoformat(timespec="seconds")}
                     (place / PURGED).write_text(json.dumps(note), encoding="utf-8")
                     shutil.rmtree(place / INSTANCES)
