@@ -171,6 +171,9 @@ def wanted(asked: Options, home: Path) -> list[Contender]:
     """
     everybody: list[Contender] = [OurJob(protocol, _dagster_home(home), asked.settings) for protocol in asked.protocols]
     if not asked.scaling:
+        settings = {**asked.settings, "RESEARCH_PACS_STORAGE_COMMITMENT": "no"}
+        note = ", no storage commitment"
+        everybody.append(OurJob(asked.protocols[0], _dagster_home(home), settings, note))
         everybody += [ShellPipeline(tool, at_once) for tool in ("dcmodify", "gdcmanon") for at_once in (1, LANES)]
         everybody += [OrthancAnonymize(1), OrthancAnonymize(LANES), Floor()]
     named = [one for one in everybody if not asked.only or one.name.startswith(tuple(asked.only))]

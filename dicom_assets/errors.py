@@ -36,6 +36,10 @@ class StudyNotApprovedError(StudyError):
     """The review database does not, or no longer, approve the study."""
 
 
+class StudyWithdrawnError(StudyNotApprovedError):
+    """The study was withdrawn; no run may publish it until a person lifts that."""
+
+
 class RegistrationRefusedError(StudyError):
     """The research database can't link the study: it stays unpublished, under `no_encounter`."""
 
@@ -70,6 +74,10 @@ class PacsAwayError(PacsError):
 
 class NothingAcceptedError(PacsError):
     """A PACS took the association, but none of the services or SOP Classes that were proposed."""
+
+
+class RemovalNotOfferedError(PacsError):
+    """A PACS does not let us delete a study: a person has to."""
 
 
 class PacsStatusError(PacsError):

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import BinaryIO, NewType, Protocol
 
 from dicom_assets.errors import ChangedContentError, StorageError
 
@@ -25,6 +25,18 @@ Fact = str | int | float | Mapping[str, int]
 """What may be said of a study to anybody: value-free."""
 
 Piece = bytes | bytearray | memoryview
+
+Stamp = tuple[int, int, int, int]
+"""How a file looks: inode, nanoseconds of its content's and of its status's last change, size in bytes.
+
+Nobody changes a file's content and leaves its stamp as it was: the third figure is the kernel's own clock.
+"""
+
+
+def stamp_of(file: BinaryIO) -> Stamp:
+    """How an open file looks now."""
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 class IncomingFile(Protocol):
@@ -67,6 +79,14 @@ class Stage(StrEnum):
 STAGES: tuple[Stage, ...] = tuple(Stage)
 
 
+class UidLevel(StrEnum):
+    """What a UID is the name of, where that is known."""
+
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+
+
 class QuarantineReason(StrEnum):
     """Why an instance was kept back."""
 
@@ -88,6 +108,7 @@ class QuarantineReason(StrEnum):
     UNWRITABLE_VALUE = "unwritable-value"
     RESIDUAL_IDENTIFIER = "residual-identifier"
     CONFLICTING_DUPLICATE = "conflicting-duplicate"
+    HELD_BACK = "held-back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +166,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class FileReceipt:
-    """What was written: content hash (SHA-256, hex) and size in bytes."""
+    """What was written: content hash (SHA-256, hex), size in bytes, and how the file looks since, if that is known."""
 
     sha256: str
     size_bytes: int
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +230,8 @@ class Retrieval:
 class OutgoingInstance:
     """A de-identified instance on its way to the research PACS, a Part 10 file at `path`.
 
-    `sha256` (hex) is the content that passed the residual scan: only `content` may be sent. `stamp` (inode,
-    nanoseconds of the last change, size in bytes) is how the file looked when its content was compared.
+    `sha256` (hex) is the content that passed the residual scan: only `content` may be sent. `stamp` is
+    how the file looked when that content was written or compared.
     """
 
     sop_instance_uid: str
@@ -218,17 +240,19 @@ class OutgoingInstance:
     path: Path
     sha256: str
     size_bytes: int
-    stamp: tuple[int, int, int] | None = None
+    stamp: Stamp | None = None
 
     def checked(self) -> OutgoingInstance:
-        """The same, its content compared with `sha256` now; `content` then sees to it that the file stays so.
+        """The same, its content compared with `sha256` unless the file still looks as it did when it was that.
 
         Raises:
             ChangedContentError: the file is gone, or is not what was written there.
             StorageError: it can't be read.
         """
         with self._opened() as file:
-            stamp = _stamp_of(file)
+            stamp = stamp_of(file)
+            if stamp == self.stamp:
+                return self
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.sha256:
             raise self._changed()
@@ -241,9 +265,9 @@ class OutgoingInstance:
             ChangedContentError: the file is gone, or is not what was written there.
             StorageError: it can't be read.
         """
-        stamp = self.stamp or self.checked().stamp
+        stamp = self.checked().stamp
         with self._opened() as file:
-            if _stamp_of(file) != stamp:
+            if stamp_of(file) != stamp:
                 raise self._changed()
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -263,11 +287,6 @@ class OutgoingInstance:
             f"File {self.path.name} of stage deidentified is gone, or is not what was written there; nothing was sent "
             "of it. Find out who changed it, clear the error, then run again with `refresh: true`."
         )
-
-
-def _stamp_of(file: BufferedReader) -> tuple[int, int, int]:
-    status = os.fstat(file.fileno())
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from dicom_assets.demo.pacs_contexts import SUPPORTED, UNCOMPRESSED
 from dicom_assets_tests.pynetdicom_server import served
-from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
+from dicom_assets_tests.scripted_pacs import WAIT_SECONDS, ScriptedPacs
 from dicom_assets_tests.waiting import wait_until
 
 ALL_COMMITTED, SOME_FAILED = 1, 2
@@ -127,6 +128,21 @@ def committing_pacs(ae_title: str = "RESEARCH", context: ssl.SSLContext | None =
     with served(ae, [(evt.EVT_N_ACTION, pacs.on_action)], context) as pacs.port:
         yield pacs
         pacs.join()
+    assert pacs.problems == []
+
+
+@contextmanager
+def committing(scripted: ScriptedPacs) -> Iterator[CommittingPacs]:
+    """A running scripted PACS offers storage commitment, too, until the block ends."""
+    pacs = CommittingPacs(scripted.ae_title)
+    pacs.port = scripted.port
+    SUPPORTED[StorageCommitmentPushModel] = frozenset(UNCOMPRESSED)
+    scripted.handle(evt.EVT_N_ACTION, pacs.on_action)
+    try:
+        yield pacs
+        pacs.join()
+    finally:
+        del SUPPORTED[StorageCommitmentPushModel]
     assert pacs.problems == []
 
 

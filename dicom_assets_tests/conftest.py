@@ -18,6 +18,7 @@ from dicom_assets.demo.studies import demo_studies
 from dicom_assets_tests.certificates import Certificates, make_certificates
 from dicom_assets_tests.deployment import Deployment, deploy
 from dicom_assets_tests.scripted_pacs import CANARY, ScriptedPacs
+from dicom_assets_tests.small_disk import mounted_disk
 
 # Peers of pynetdicom in tests leak no socket that could be found open in whatever test comes next.
 AssociationSocket._shutdown_socket = lambda transport: close_even_if_reset(transport.socket)
@@ -83,6 +84,13 @@ def make_site(tmp_path: Path) -> Iterator[SmallSite]:
             return stack.enter_context(running_site(tmp_path, of_the_demo(*numbers), **settings))
 
         yield make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes, mounted."""
+    with mounted_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

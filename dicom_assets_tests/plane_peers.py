@@ -116,6 +116,12 @@ def store_request(uid: str = "1.2.3", sop_class: str = CTImageStorage, message_i
     return commands.c_store_rq(message_id, sop_class, uid, **more)  # type: ignore[arg-type]
 
 
+def counted_response(request: commands.Command, status: int, *, completed: int = 0, failed: int = 0) -> bytes:
+    """An encoded response to a C-GET or C-MOVE that tells its sub-operations."""
+    numbers = ((0x1021, completed), (0x1022, failed), (0x1023, 0))
+    return commands.response(request, status) + b"".join(struct.pack("<HHIH", 0, tag, 2, n) for tag, n in numbers)
+
+
 class RawPeer:
     """A connection to our Storage SCP on which anything may be sent."""
 

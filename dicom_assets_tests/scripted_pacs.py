@@ -12,7 +12,7 @@ from pynetdicom import evt
 
 from dicom_assets.adapters.pacs.canary_object import CanaryObject
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
-from dicom_assets.demo.pacs_index import SOP_UID, Entry
+from dicom_assets.demo.pacs_index import SOP_UID, STUDY_UID, Entry
 from dicom_assets.demo.pacs_transfer import Outgoing
 
 WAIT_SECONDS = 120.0
@@ -57,8 +57,9 @@ class ScriptedPacs(EmbeddedPacs):
 
     `deliver` says which entries a retrieve hands out for those it was asked for, one after the other; `judge` says
     which status a C-STORE of a SOP Instance UID gets, and whether the instance is kept (its second argument keeps it).
+    `before_move` is told of the study of each C-MOVE, and may change the `destinations`.
     The canary is no part of any script: how often it was handed out is told by `canaries` alone.
-    Queries at IMAGE level and the counts of series can be switched off.
+    `lists` says which entries queries find. Queries at IMAGE level and the counts of series can be switched off.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -67,15 +68,38 @@ class ScriptedPacs(EmbeddedPacs):
         self.handed_out: list[str] = []
         self.canaries = 0
         self.before_canary: Callable[[], None] = lambda: None
+        self.before_move: Callable[[str], None] = lambda _study_uid: None
+        self.destinations = dict(self._destinations)
+        self._destinations = self.destinations
         self.offered: list[str] = []
         self.deliver: Deliver = list
         self.judge: Judge = lambda _uid, keep: keep()
+        self.lists: Callable[[Entry], bool] = lambda _entry: True
         self.answers_at_image_level = True
         self.tells_counts = True
 
     def entries(self) -> list[Entry]:
         """All that the PACS holds."""
         return list(self._entries())
+
+    def forget(self, study_uid: str) -> None:
+        """Have a person remove a study."""
+        for entry in self.entries():
+            if entry.text(STUDY_UID) == study_uid:
+                entry.path.unlink()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find what was put into the folder, or taken out of it, behind the PACS's back."""
+        self._index = None
+
+    def handle(self, event: evt.EventType, handler: Callable[[evt.Event], Any]) -> None:
+        """Have a handler called on associations from now on, until the PACS stops."""
+        assert self._server is not None
+        self._server.bind(event, handler)
+
+    def _listed(self) -> list[Entry]:
+        return [entry for entry in self._entries() if self.lists(entry)]
 
     def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         level = event.identifier.get_item("QueryRetrieveLevel").value  # read as attribute, it would be another element
@@ -91,6 +115,7 @@ class ScriptedPacs(EmbeddedPacs):
         return self._scripted(event, super()._on_get(event), preamble=0)
 
     def _on_move(self, event: evt.Event) -> Iterator[Any]:
+        self.before_move(event.identifier.get_item("StudyInstanceUID").value.decode().strip("\0 "))
         return self._scripted(event, super()._on_move(event), preamble=1)
 
     def _scripted(self, event: evt.Event, answers: Iterator[Any], preamble: int) -> Iterator[Any]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.event_table import event_table, stage_table
 from dicom_assets.adapters.own_hook.answers import COUNTS
 from dicom_assets.adapters.production.tables import TWINS
 from dicom_assets.adapters.registration import DEFAULT_ENCOUNTER_QUERY, EncounterQuery
@@ -191,7 +194,18 @@ def test_the_other_query_of_the_registration_page_is_one() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CHANGELOG.md", "docs/deidentification.md", "docs/pixel-cleaning.md", "docs/registration.md"],
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "docs/audit-trail.md",
+        "docs/commands.md",
+        "docs/databases.md",
+        "docs/deidentification.md",
+        "docs/identity.md",
+        "docs/pixel-cleaning.md",
+        "docs/registration.md",
+        "docs/user-interface.md",
+    ],
 )
 def test_pages_link_to_files_that_exist(page: str) -> None:
     path = REPOSITORY / page
@@ -199,6 +213,24 @@ def test_pages_link_to_files_that_exist(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
 
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(("name", "table"), [("events", event_table), ("stages", stage_table)])
+def test_the_audit_trails_page_tells_every_event_as_the_schema_does(name: str, table: Callable[[], str]) -> None:
+    page = (REPOSITORY / "docs" / "audit-trail.md").read_text()
+    shown = page.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- end of {name} -->")[0]
+
+    assert shown == table(), "python scripts/write_event_tables.py writes it"
+
+
+def test_the_audit_trails_page_tells_every_file_of_a_run(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "0f0e0d0c-0b0a", {})
+    run.finish()
+    page = (REPOSITORY / "docs" / "audit-trail.md").read_text()
+
+    told = set(re.findall(r"^\| `([a-z_./]+)` \| (?:people|machines|developers) \|", page, re.MULTILINE))
+
+    assert told == {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
 
 
 def test_the_example_environment_names_every_shipped_profile() -> None:

@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,9 @@ class WebInterface:
         return statuses if all(status in ("SUCCESS", "FAILURE") for status in statuses) else []
 
 
-@pytest.fixture
-def web(make_site: SmallSite) -> Iterator[WebInterface]:
-    site = make_site((2, 5, 7, 9))
+@contextmanager
+def running_web_interface(site: Site) -> Iterator[WebInterface]:
+    """`dagster dev` on a site; ends with the block."""
     port = free_port()
     command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "-h", "127.0.0.1", "-p", str(port)]
     with (site.deployment.folder / "dagster-dev.log").open("wb") as log:
@@ -98,6 +99,12 @@ def web(make_site: SmallSite) -> Iterator[WebInterface]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@pytest.fixture
+def web(make_site: SmallSite) -> Iterator[WebInterface]:
+    with running_web_interface(make_site((2, 5, 7, 9))) as web:
+        yield web
 
 
 def test_backfill_publishes_a_range_and_fails_for_one_study_alone(web: WebInterface) -> None:

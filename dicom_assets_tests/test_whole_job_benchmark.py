@@ -169,7 +169,7 @@ class TestOfTheSmallest:
     def test_everybody_moves_the_study_whole(self, measured: tuple[str, dict[str, Any]]) -> None:
         table, result = measured
         done = [run for run in result["runs"] if not run["problem"]]
-        assert len(done) == 6
+        assert len(done) == 7
         assert {run["instances"] for run in done} == {3}
         assert table.count("| movescu, dcmodify, storescu") == 2
 

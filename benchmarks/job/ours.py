@@ -31,9 +31,9 @@ JOB = ("-j", "publish_reviewed_studies", "-c", "run.yaml")
 class OurJob:
     """The job `publish_reviewed_studies` over the review queue, by one of the protocols of the staging PACS."""
 
-    def __init__(self, protocol: str, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, protocol: str, home: Path, settings: Mapping[str, str], note: str = "") -> None:
         """`home` is a DAGSTER_HOME that was used before; `settings` are environment variables beyond our own."""
-        self.name = f"dicom_assets, {protocol}"
+        self.name = f"dicom_assets, {protocol}{note}"
         self._protocol = protocol
         self._home = home
         self._settings = settings

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-SAMPLE_SECONDS = 0.2
+SAMPLE_SECONDS = 1.0
 END_SECONDS = 15
 LAST_CHARACTERS = 400
 

@@ -14,7 +14,11 @@ from dicom_assets.adapters.pacs.tls import client_context
 from dicom_assets.errors import DicomAssetsError
 
 SECONDS = 5.0
-_NOW = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMESTAMP(6)"}
+_NOW = {
+    "postgresql": "SELECT clock_timestamp()",
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+}
 
 
 def time_of_database(url: str, setting: str) -> datetime | None:

@@ -1,11 +1,12 @@
 """Databases named by a setting: opened alike, with errors that an operator can act on.
 
-No message holds a user name, a password, a parameter or what a driver wrote (drivers quote values): it names the
-setting, where the database is, the driver's error class and its code.
+Every wait is bounded: for a connection, for an answer, for somebody else's lock. No message holds a user name, a
+password, a parameter or what a driver wrote (drivers quote values): see `database_errors`.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +17,14 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url
 from sqlalchemy.pool import NullPool
 
-from dicom_assets.errors import ConfigurationError, DicomAssetsError, StudyError, TransientError
+from dicom_assets.adapters.database_errors import Cause, opening_error, our_error
+from dicom_assets.errors import ConfigurationError, StudyError
 
 BUSY_TIMEOUT_SECONDS = 60.0
-"""How long SQLite waits for another process's transaction."""
+"""How long to wait for somebody else's transaction."""
 
 CONNECT_TIMEOUT_SECONDS = 10
+KEEPALIVE_SECONDS = 30
 
 _DEFAULT_DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -30,7 +33,8 @@ _DEFAULT_DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-_CONFIGURATION_CODES = ("SQLITE_ERROR", "SQLITE_READONLY", "SQLITE_AUTH", "SQLITE_PERM")
+_EXTRAS = {"pymysql": "mysql"}
+"""Drivers that come with an extra of this package, which is not everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout."""
-        level = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        level = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         with self._errors(), self.engine.execution_options(**level).begin() as connection:
             yield connection
 
@@ -61,6 +65,18 @@ class Database:
         with self._errors(), self.engine.execution_options(dicom_assets_writes=True).begin() as connection:
             yield connection
 
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """A transaction to see what may be done, which holds up nobody: one for writing, but on SQLite for reading.
+
+        Raises:
+            ConfigurationError: an SQLite file that shall be written can't be.
+        """
+        if not self.read_only and self.engine.dialect.name == "sqlite":
+            _require_writable(sqlite_path(self.engine.url, self.setting), f"{self.setting} ({self.place})")
+        with self.reading() if self.read_only or self.engine.dialect.name == "sqlite" else self.writing() as connection:
+            yield connection
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
@@ -70,30 +86,9 @@ class Database:
         try:
             yield
         except exc.SQLAlchemyError as error:
-            raise self._translated(error) from None
+            raise our_error(error, f"{self.setting} ({self.place})") from None
         except ValueError:  # a lone surrogate, a NUL: drivers say so without SQLAlchemy
             raise StudyError(f"A value has characters that the database of {self.setting} can't store.") from None
-
-    def _translated(self, error: exc.SQLAlchemyError) -> DicomAssetsError:
-        code = error_code(error)
-        where = f"{self.setting} ({self.place})"
-        if isinstance(error, exc.IntegrityError | exc.DataError):
-            return StudyError(f"The database of {where} refuses the study's row: {code}.")
-        waits = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError)
-        if waits and not any(mark in code for mark in _CONFIGURATION_CODES):
-            return TransientError(f"The database of {where} is away or busy: {code}.")
-        return ConfigurationError(
-            f"The database of {where} can't do what is asked of it: {code}. Check schema and rights."
-        )
-
-
-def error_code(error: exc.SQLAlchemyError) -> str:
-    """The driver's error class and code; never its text."""
-    driver = getattr(error, "orig", None)
-    if driver is None:
-        return type(error).__name__
-    code = getattr(driver, "sqlite_errorname", None) or getattr(driver, "pgcode", None)
-    return f"{type(driver).__name__} {code}" if code else type(driver).__name__
 
 
 def open_database(url: str, setting: str, *, read_only: bool = False) -> Database:
@@ -111,7 +106,7 @@ def open_database(url: str, setting: str, *, read_only: bool = False) -> Databas
     try:
         engine = _sqlite_engine(parsed, setting, read_only) if _is_sqlite(parsed) else _server_engine(parsed, read_only)
     except (ImportError, exc.ArgumentError, exc.NoSuchModuleError):
-        raise ConfigurationError(f"{setting}: the Python driver {parsed.drivername} is not installed.") from None
+        raise ConfigurationError(_missing_driver(parsed, setting)) from None
     database = Database(engine, setting, place, read_only)
     _require_answer(database)
     return database
@@ -128,10 +123,12 @@ def parse_url(url: str, setting: str) -> URL:
     except (exc.ArgumentError, ValueError):
         raise ConfigurationError(
             f"{setting} is not a SQLAlchemy URL; write for example sqlite:////path/to/file.db "
-            "or postgresql://user:password@host/database."
+            "or postgresql://user:password@host/database; special characters of a password as %40 for @."
         ) from None
     if parsed.drivername.partition("+")[0] not in _DEFAULT_DRIVERS:
         raise ConfigurationError(f"{setting}: use an sqlite, postgresql, mysql or mariadb URL.")
+    if is_mysql(parsed) and not parsed.database:
+        raise ConfigurationError(f"{setting}: name the database, as in mysql://user:password@host/database.")
     return parsed.set(drivername=_DEFAULT_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
@@ -155,6 +152,11 @@ def sqlite_path(url: URL, setting: str) -> Path:
     return Path(url.database)
 
 
+def is_mysql(url: URL) -> bool:
+    """Whether a URL names MySQL or MariaDB."""
+    return url.get_backend_name() in ("mysql", "mariadb")
+
+
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
@@ -164,16 +166,28 @@ def _require_file(path: Path, setting: str) -> None:
         raise ConfigurationError(f"{setting}: there is no file {path}; correct the path, or create the database first.")
 
 
+def _require_writable(path: Path, where: str) -> None:
+    """SQLite itself would tell only once it has the file's lock; its journal lies in the folder."""
+    as_we_are = os.access in os.supports_effective_ids
+    if not all(os.access(each, os.W_OK, effective_ids=as_we_are) for each in (path, path.absolute().parent)):
+        raise ConfigurationError(f"The database of {where} {Cause.READ_ONLY.value}.")
+
+
+def _missing_driver(url: URL, setting: str) -> str:
+    extra = _EXTRAS.get(url.get_driver_name())
+    if extra:
+        return f"{setting}: the Python driver {url.drivername} is missing; pip install 'dicom-assets[{extra}]' adds it."
+    hint = " Write mysql+pymysql://, which is tested." if is_mysql(url) else ""
+    return f"{setting}: the Python driver {url.drivername} is not installed.{hint}"
+
+
 def _require_answer(database: Database) -> None:
     try:
         with database.engine.begin() as connection:
             inspect(connection).get_table_names()
     except exc.SQLAlchemyError as error:
         database.close()
-        raise ConfigurationError(
-            f"{database.setting}: {database.place} does not open ({error_code(error)}); "
-            "check that it runs, that it is a database, its name, and the login and its rights."
-        ) from None
+        raise opening_error(error, database.setting, database.place) from None
 
 
 def _sqlite_engine(url: URL, setting: str, read_only: bool) -> Engine:
@@ -224,20 +238,51 @@ def _leaves_side_files(path: Path) -> bool:
 
 
 def _server_engine(url: URL, read_only: bool) -> Engine:
-    timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
-    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=timeout)
-    if read_only:
-        statement = (
-            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
-            if engine.dialect.name == "postgresql"
-            else "SET SESSION TRANSACTION READ ONLY"
-        )
+    wanted = {name: value for name, value in _connect_arguments(url).items() if name not in url.query}
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=wanted)
+    statements = list(_session_statements(url, read_only))
 
-        @event.listens_for(engine, "connect")
-        def forbid_writes(connection: Any, _record: object) -> None:
-            cursor = connection.cursor()
+    @event.listens_for(engine, "connect")
+    def prepare_session(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
             cursor.execute(statement)
-            cursor.close()
-            connection.commit()
+        cursor.close()
+        connection.commit()
 
     return engine
+
+
+def _connect_arguments(url: URL) -> dict[str, Any]:
+    """What bounds every wait for a server that says nothing, in the words of the drivers that we know."""
+    match url.get_driver_name():
+        case "psycopg2" | "psycopg":
+            return {
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "keepalives_idle": KEEPALIVE_SECONDS,
+                "keepalives_interval": KEEPALIVE_SECONDS // 3,
+                "keepalives_count": 3,
+            }
+        case "pymysql":
+            silence = int(BUSY_TIMEOUT_SECONDS) + CONNECT_TIMEOUT_SECONDS
+            return {
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "read_timeout": silence,
+                "write_timeout": silence,
+            }
+    return {}
+
+
+def _session_statements(url: URL, read_only: bool) -> Iterator[str]:
+    """Bounded waits for locks; on MySQL times in UTC, and nothing cut to fit without saying so."""
+    seconds = max(1, int(BUSY_TIMEOUT_SECONDS))
+    if is_mysql(url):
+        yield f"SET SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}"
+        yield "SET SESSION time_zone = '+00:00'"
+        yield "SET SESSION sql_mode = TRIM(LEADING ',' FROM CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'))"
+    else:
+        yield f"SET lock_timeout = '{seconds}s'"
+    if read_only and is_mysql(url):
+        yield "SET SESSION TRANSACTION READ ONLY"
+    elif read_only:
+        yield "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicom_assets.errors import StorageError
-from dicom_assets.study import FileReceipt, Piece
+from dicom_assets.study import FileReceipt, Piece, stamp_of
 
 
 @contextmanager
@@ -69,16 +69,17 @@ class DurableFile:
                 rest = rest[written:]
 
     def finish(self) -> FileReceipt:
-        """Flush to disk and rename; returns the content's hash and size in bytes."""
+        """Flush to disk and rename; returns what was written."""
         try:
             with storage_errors(self._doing):
                 os.fsync(self._file.fileno())
-                self._file.close()
                 self._temporary.replace(self._path)
+                stamp = stamp_of(self._file)
+                self._file.close()
         except BaseException:
             self.discard()
             raise
-        return FileReceipt(sha256=self._digest.hexdigest(), size_bytes=self._size)
+        return FileReceipt(self._digest.hexdigest(), self._size, stamp)
 
     def discard(self) -> None:
         """Leave nothing of it."""

@@ -1,28 +1,55 @@
-"""The page that tells a run at a glance: what was pulled, quarantined, registered, published, left out."""
+"""What a run has done so far, told by its events; pages and summaries are made from it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
+_PROBLEMS = ("study_failed", "study_refused", "study_busy")
+
 
 @dataclass(slots=True)
-class _Line:
-    """One study in the overview."""
+class StudyLine:
+    """One study in the overview. `progress` is how many instances of how many the stage under way has done."""
 
     done: dict[Stage, Mapping[str, Fact]] = field(default_factory=dict)
+    finished_at: dict[Stage, datetime] = field(default_factory=dict)
     skipped: set[Stage] = field(default_factory=set)
+    doing: Stage | None = None
+    progress: tuple[int, int] = (0, 0)
     problem: str = ""
     busy: bool = False
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether all stood already that was wanted."""
-        return bool(self.done) and not self.problem and self.skipped >= self.done.keys()
+        return bool(self.done) and self.doing is None and not self.problem and self.skipped >= self.done.keys()
+
+    @property
+    def state(self) -> str:
+        """Where it stands, in a word or two."""
+        if self.problem:
+            return "elsewhere" if self.busy else "failed"
+        if self.doing is not None:
+            return "under way"
+        if self.is_up_to_date:
+            return "up to date"
+        return str(list(self.done)[-1]) if self.done else "waiting"
+
+    @property
+    def kept_back(self) -> Mapping[str, int]:
+        """Its instances in quarantine, by reason."""
+        by_reason = self.done.get(Stage.DEIDENTIFIED, {}).get("quarantined_by_reason", {})
+        return by_reason if isinstance(by_reason, Mapping) else {}
+
+    def seconds(self, stage: Stage) -> float | None:
+        """How long a stage took in this run; None where it was not done in it."""
+        seconds = self.done.get(stage, {}).get("seconds") if stage not in self.skipped else None
+        return float(seconds) if isinstance(seconds, int | float) else None
 
 
 @dataclass(slots=True)
@@ -32,30 +59,95 @@ class Overview:
     run_id: str
     started_at: datetime
     settings: Mapping[str, Fact]
-    accepted_risks: Mapping[str, str] = field(default_factory=dict)
+    accepted_risks: dict[str, str] = field(default_factory=dict)
+    noted_at: datetime | None = None
     finished_at: datetime | None = None
+    stopped: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    conflicts: Mapping[StudyKey, str] = field(default_factory=dict)
+    conflicts: dict[StudyKey, str] = field(default_factory=dict)
     waiting: int = 0
-    missing_protocol: Sequence[StudyKey] = ()
-    _studies: dict[StudyKey, _Line] = field(default_factory=dict)
+    to_be_removed: dict[StudyKey, str] = field(default_factory=dict)
+    reviewed_protocol: set[StudyKey] = field(default_factory=set)
+    found_protocol: set[StudyKey] = field(default_factory=set)
+    studies: dict[StudyKey, StudyLine] = field(default_factory=dict)
 
-    def stage_done(self, study_key: StudyKey, stage: Stage, facts: Mapping[str, Fact], *, skipped: bool) -> None:
-        """Note a stage that stands."""
-        line = self._studies.setdefault(study_key, _Line())
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing was changed anywhere."""
+        return self.settings.get("dry_run") == "yes"
+
+    @property
+    def missing_protocol(self) -> Sequence[StudyKey]:
+        """Studies that were reviewed as having a protocol series, and were looked at without finding one."""
+        looked_at = {key for key, line in self.studies.items() if Stage.DEIDENTIFIED in line.done}
+        return sorted((self.reviewed_protocol & looked_at) - self.found_protocol)
+
+    def snapshot(self) -> Overview:
+        """What can be read while the run goes on."""
+        lines = {
+            key: replace(line, done=dict(line.done), finished_at=dict(line.finished_at), skipped=set(line.skipped))
+            for key, line in self.studies.items()
+        }
+        return replace(
+            self,
+            studies=lines,
+            accepted_risks=dict(self.accepted_risks),
+            conflicts=dict(self.conflicts),
+            to_be_removed=dict(self.to_be_removed),
+            reviewed_protocol=set(self.reviewed_protocol),
+            found_protocol=set(self.found_protocol),
+        )
+
+    def note(self, at: datetime, name: str, study_key: StudyKey | None, facts: Mapping[str, Fact]) -> None:
+        """Take in an event."""
+        self.noted_at = at
+        if study_key is not None:
+            self._note_study(at, name, study_key, facts)
+        elif name == "risk_accepted":
+            self.accepted_risks[str(facts["what"])] = str(facts["reason"])
+        elif name == "studies_selected":
+            left_out, waiting = facts.get("left_out_by_reason", {}), facts.get("waiting", 0)
+            self.left_out = left_out if isinstance(left_out, Mapping) else {}
+            self.waiting = waiting if isinstance(waiting, int) else 0
+        elif name == "run_stopped":
+            self.stopped = str(facts.get("reason", "")) or "no reason was given"
+        elif name == "run_finished":
+            self.finished_at = at
+
+    def _note_study(self, at: datetime, name: str, study_key: StudyKey, facts: Mapping[str, Fact]) -> None:
+        apart = {"study_left_out": self.conflicts, "withdrawal_stands": self.to_be_removed}.get(name)
+        if apart is not None:  # of studies that are not the run's
+            apart[study_key] = str(facts["reason"])
+            return
+        if name == "study_selected" and facts.get("protocol_series") == "yes":
+            self.reviewed_protocol.add(study_key)
+        line = self.studies.setdefault(study_key, StudyLine())
+        if name in _PROBLEMS:
+            stage, reason = facts.get("stage", ""), facts["reason"]
+            line.problem = f"at {stage}: {reason}" if stage else str(reason)
+            line.busy = name == "study_busy"
+            line.doing = None
+        elif name in ("stage_started", "stage_progress"):
+            line.doing = Stage(str(facts["stage"]))
+            line.progress = (_count(facts.get("done")), _count(facts.get("total")))
+        elif name in ("stage_finished", "stage_skipped", "stage_found"):
+            self._note_stage(at, study_key, Stage(str(facts["stage"])), facts, skipped=name != "stage_finished")
+
+    def _note_stage(
+        self, at: datetime, study_key: StudyKey, stage: Stage, facts: Mapping[str, Fact], *, skipped: bool
+    ) -> None:
+        line = self.studies[study_key]
         line.done[stage] = facts
+        line.finished_at[stage] = at
+        line.doing = None
         if skipped:
             line.skipped.add(stage)
-
-    def failed(self, study_key: StudyKey, stage: str, reason: str, *, busy: bool) -> None:
-        """Note a study that got no further."""
-        line = self._studies.setdefault(study_key, _Line())
-        line.problem = f"at {stage}: {reason}" if stage else reason
-        line.busy = busy
+        if facts.get("protocol_series_instances"):
+            self.found_protocol.add(study_key)
 
     def counts(self) -> dict[str, int]:
         """Studies by how far they got in this run, and how many did not get through."""
-        lines = self._studies.values()
+        lines = self.studies.values()
         counts = {
             str(stage): sum(stage in line.done and stage not in line.skipped for line in lines) for stage in STAGES
         }
@@ -67,71 +159,19 @@ class Overview:
     def quarantined(self) -> Counter[str]:
         """Instances kept back, by reason."""
         total: Counter[str] = Counter()
-        for line in self._studies.values():
-            by_reason = line.done.get(Stage.DEIDENTIFIED, {}).get("quarantined_by_reason", {})
-            if isinstance(by_reason, Mapping):
-                total.update(by_reason)
+        for line in self.studies.values():
+            total.update(line.kept_back)
         return total
 
-    def render(self) -> str:
-        """The overview as plain text; cheap, since it is written at every event."""
-        return "\n".join([*self._head(), *self._table(), *self._problems(), *self._kept_back(), *self._rest()]) + "\n"
+    def problems(self) -> Mapping[StudyKey, str]:
+        """What kept studies from getting through."""
+        return {key: line.problem for key, line in sorted(self.studies.items()) if line.problem}
 
-    def _head(self) -> Iterator[str]:
-        state = f"finished {self.finished_at:%Y-%m-%d %H:%M:%S} UTC" if self.finished_at else "NOT FINISHED"
-        yield f"Run {self.run_id}, started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, {state}"
-        yield "Settings: " + ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        yield from (f"Risk accepted {what}: {why}" for what, why in self.accepted_risks.items())
-        if self.settings.get("dry_run") == "yes":
-            yield "DRY RUN: nothing was changed anywhere; this is what would happen."
-        yield "Studies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts().items())
-        if not self._studies and self.finished_at:
-            yield "Nothing was left to do."
-
-    def _table(self) -> Iterator[str]:
-        if not self._studies:
-            return
-        yield ""
-        yield _row("study", *STAGES, "quarantined")
-        for study_key, line in sorted(self._studies.items()):
-            kept_back = line.done.get(Stage.DEIDENTIFIED, {}).get("quarantined_by_reason", {})
-            reasons = (
-                ", ".join(f"{n} {reason}" for reason, n in kept_back.items()) if isinstance(kept_back, Mapping) else ""
-            )
-            yield _row(study_key, *(_cell(line, stage) for stage in STAGES), reasons)
-
-    def _problems(self) -> Iterator[str]:
-        problems = {key: line.problem for key, line in sorted(self._studies.items()) if line.problem}
-        if problems:
-            yield "\nDid not get through:"
-            yield from (f"  {study_key} {problem}" for study_key, problem in problems.items())
-
-    def _kept_back(self) -> Iterator[str]:
-        quarantined = self.quarantined()
-        if quarantined:
-            yield "\nInstances in quarantine, by reason:"
-            yield from (f"  {count:6d} {reason}" for reason, count in quarantined.most_common())
-
-    def _rest(self) -> Iterator[str]:
-        if self.conflicts:
-            yield "\nLeft out, because reviews are at odds:"
-            yield from (f"  {study_key} {why}" for study_key, why in self.conflicts.items())
+    def left_out_counts(self) -> Mapping[str, int]:
+        """Studies of the review database that the run does not take, by reason."""
         left_out = {reason: count for reason, count in self.left_out.items() if count}
-        if self.waiting:
-            left_out["ready, beyond this run's limit"] = self.waiting
-        if left_out:
-            yield "\nLeft out, studies of the review database by reason:"
-            yield from (f"  {count:6d} {reason}" for reason, count in left_out.items())
-        if self.missing_protocol:
-            yield "\nReviewed as having a protocol series, none found: " + " ".join(self.missing_protocol)
+        return left_out | ({"ready, beyond this run's limit": self.waiting} if self.waiting else {})
 
 
-def _cell(line: _Line, stage: Stage) -> str:
-    if stage not in line.done:
-        return "-"
-    instances = str(line.done[stage].get("instances", 0))
-    return f"{instances} (stood)" if stage in line.skipped else instances
-
-
-def _row(study_key: str, *cells: str) -> str:
-    return "  ".join([f"{study_key:13}", *(f"{cell:14}" for cell in cells)]).rstrip()
+def _count(value: Fact | None) -> int:
+    return value if isinstance(value, int) else 0

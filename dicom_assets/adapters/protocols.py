@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pynetdicom import build_context
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # type: ignore[attr-defined]
-
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebStagingPacs
-from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate
-from dicom_assets.errors import NothingAcceptedError, PacsError
+from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
+from dicom_assets.adapters.pacs.probe import offers_c_get
+from dicom_assets.errors import PacsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +38,8 @@ def choose_protocol(local: LocalNode, pacs: PacsNode, dicomweb: DicomwebNode | N
         except PacsError as error:
             why_not_dicomweb = str(error)
     try:
-        with associate(local, pacs, [build_context(StudyRootQueryRetrieveInformationModelGet)]):
+        if offers_c_get(local, pacs):
             return ProtocolChoice("c-get", f"it accepts C-GET; {why_not_dicomweb}")
-    except NothingAcceptedError:
         return ProtocolChoice("c-move", f"it does not accept C-GET; {why_not_dicomweb}")
     except PacsError as error:
         return ProtocolChoice("c-get", f"what it accepts could not be found out: {error} {why_not_dicomweb}")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dicom_assets.adapters.durable_file import storage_errors
-from dicom_assets.adapters.study_store import INSTANCES, MANIFEST, PURGED, FolderStudyStore
+from dicom_assets.adapters.study_store import ATTACHED, INSTANCES, MANIFEST, PURGED, FolderStudyStore
 from dicom_assets.errors import StudyBusyError
 from dicom_assets.study import STAGES, Stage, StudyKey
 
@@ -76,6 +76,7 @@ def purge(store: FolderStudyStore, study: StoredStudy) -> bool:
                     note = {"purged_at": datetime.now(UTC).isoformat(timespec="seconds")}
                     (place / PURGED).write_text(json.dumps(note), encoding="utf-8")
                     shutil.rmtree(place / INSTANCES)
+                    shutil.rmtree(place / ATTACHED, ignore_errors=True)
     except StudyBusyError:
         return False
     return True

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from dicom_assets.adapters.pacs.canary_object import CanaryObject
     from dicom_assets.defs.resources import StagingPacsResource
 
-EXAMPLES = """
-\b
-Examples:
+EXAMPLES = "\n\b\nExamples:\n"
+SEND = """\
   dicom-assets canary send           make a canary, store it in the staging PACS, print the line to set
   dicom-assets canary send --yes     the same without asking
+"""
+CHECK = """\
   dicom-assets canary check          have it moved here and say whether it arrived
+"""
+MAKE = """\
   dicom-assets canary make bird.dcm  write one to a file, for PACSs that take objects by other ways only
 """
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(epilog=EXAMPLES + SEND + CHECK + MAKE)
 def canary() -> None:
     """Prove where the staging PACS's C-MOVE goes, with a test object that anybody may see.
 
@@ -36,13 +39,15 @@ def canary() -> None:
     """
 
 
-@canary.command()
+@canary.command(epilog=EXAMPLES + SEND)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def send(yes: bool) -> None:
     """Store a canary in the staging PACS by C-STORE and see by C-FIND that it is there.
 
     Asks first. Prints the line to put into the settings. Where STAGING_PACS_CANARY_UID is set already and the PACS
     has that study, nothing is sent; where it has not, the new canary gets that Study Instance UID.
+
+    Exits 0 when the canary is there, 1 when it is not, 2 when the command was given wrongly.
     """
     with plain_errors():
         staging, local = _staging_pacs()
@@ -61,11 +66,13 @@ def send(yes: bool) -> None:
         click.echo(f"It is there. Put this line into the settings:\nSTAGING_PACS_CANARY_UID={made.study_uid}")
 
 
-@canary.command()
+@canary.command(epilog=EXAMPLES + CHECK)
 def check() -> None:
     """Have the canary moved here and say whether it arrived.
 
-    Exits 1 when it did not. Nothing else is moved, and what arrives is not kept.
+    Nothing else is moved, and what arrives is not kept.
+
+    Exits 0 when it arrived, 1 when it did not, 2 when the command was given wrongly.
     """
     from dicom_assets.adapters.pacs.canary import move_canary
 
@@ -78,10 +85,13 @@ def check() -> None:
         click.echo(f"The canary arrived: {scout.name} takes {local.ae_title} for {local.host} port {local.port}.")
 
 
-@canary.command()
+@canary.command(epilog=EXAMPLES + MAKE)
 @click.argument("file", type=NEW_FILE)
 def make(file: Path) -> None:
-    """Write a canary to FILE, which must not be there yet, and print the line to put into the settings."""
+    """Write a canary to FILE, which must not be there yet, and print the line to put into the settings.
+
+    Exits 0, or 1 when the file can't be written, 2 when the command was given wrongly.
+    """
     with plain_errors():
         made = _new_canary(setting("STAGING_PACS_CANARY_UID"))
         try:

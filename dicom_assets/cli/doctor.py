@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -13,6 +12,7 @@ import click
 
 from dicom_assets import __version__
 from dicom_assets.cli.surroundings import setting, settings_as_resources
+from dicom_assets.cli.tables import json_option, print_json
 from dicom_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MUST_BE_SET = ("DATA_DIR", "IDENTITY_SECRET_FILE", "IDENTITY_DB_URL", "REVIEW_DB
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@json_option
 @click.option("--write-test", is_flag=True, help="Store a test object in the research PACS, to be deleted there.")
 def doctor(as_json: bool, write_test: bool) -> None:
     """Check everything that the settings name, in the order in which one would mend it.
@@ -40,7 +40,7 @@ def doctor(as_json: bool, write_test: bool) -> None:
     Each check is bounded in time. Nothing is changed: a scratch file in DATA_DIR is removed again, the canary is moved
     here and dropped; only --write-test leaves something, in the research PACS, and says what to delete.
 
-    Exits 0 if nothing is red, else 1.
+    Exits 0 if nothing is red, else 1, and 2 when the command was given wrongly.
     """
     findings: list[Finding] = []
     for finding in _findings(write_test=write_test):
@@ -49,7 +49,7 @@ def doctor(as_json: bool, write_test: bool) -> None:
             _show(finding)
     red = sum(finding.state == "red" for finding in findings)
     if as_json:
-        click.echo(json.dumps(_as_json(findings), indent=1))
+        print_json(_as_json(findings))
     else:
         click.echo(f"{len(findings)} checks, {red} red." if red else f"{len(findings)} checks, none red.")
     sys.exit(1 if red else 0)

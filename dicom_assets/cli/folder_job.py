@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from dicom_assets.cli.tables import Cell, print_rows
 from dicom_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class FolderJob:
     workers: int
     report: Path | None
     dry_run: bool
+    as_json: bool = False
 
 
 def run_folder_job(job: FolderJob, identity_db: IdentityDatabase | DryRunIdentityDatabase, secret: bytes) -> int:
@@ -138,20 +140,14 @@ def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
 
 
 def _print_summary(job: FolderJob, counts: Counter[tuple[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{'Dry run: ' if job.dry_run else ''}{sum(counts.values())} files, profile {job.profile.name}")
-    table.add_column("outcome")
-    table.add_column("reason")
-    table.add_column("files", justify="right")
     order = {"written": 0, "quarantined": 1, "failed": 2}
-    for (outcome, reason), count in sorted(counts.items(), key=lambda item: (order[item[0][0]], -item[1])):
-        table.add_row(outcome, reason, str(count))
-    console = Console()
-    console.print(table)
+    rows: list[dict[str, Cell]] = [
+        {"outcome": outcome, "reason": reason, "files": count}
+        for (outcome, reason), count in sorted(counts.items(), key=lambda item: (order[item[0][0]], -item[1]))
+    ]
+    title = f"{'Dry run: ' if job.dry_run else ''}{sum(counts.values())} files, profile {job.profile.name}"
+    print_rows(rows, ("outcome", "reason", "files"), as_json=job.as_json, title=title)
     for what, why in job.profile.accepted_risks.items():
-        console.print(f"Risk accepted in the profile, {what}: {why}", highlight=False, markup=False)
-    failed = any(outcome == "failed" for outcome, _ in counts)
-    if failed and job.report is None:
-        console.print("Run again with --report FILE to see which files failed and why.")
+        click.echo(f"Risk accepted in the profile, {what}: {why}", err=True)
+    if job.report is None and any(outcome == "failed" for outcome, _ in counts):
+        click.echo("Run again with --report FILE to see which files failed and why.", err=True)

@@ -27,8 +27,11 @@ PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start", "d
 def rerun_last(only_print: bool) -> None:
     """Run the job again as it was run last: the same run config and, if it had any, the same partitions.
 
-    Stages that are up to date are passed over, so this does what is missing. Exits with the job's exit code. Needs
-    DAGSTER_HOME, where Dagster keeps its runs.
+    Stages that are up to date are passed over, so this does what is missing. Needs DAGSTER_HOME, where Dagster keeps
+    its runs.
+
+    Exits with the job's exit code: 0 when all studies got through, 1 when some did not or there was no run yet; 2 when
+    the command was given wrongly.
     """
     import dagster as dg
     import yaml

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from dicom_assets.cli.surroundings import open_identity_db, plain_errors, setting
-from dicom_assets.cli.tables import print_rows
+from dicom_assets.cli.completion import study_keys
+from dicom_assets.cli.surroundings import data_dir, open_identity_db, open_log, plain_errors, setting
+from dicom_assets.cli.tables import json_option, print_rows
+from dicom_assets.study import StudyKey
 
 if TYPE_CHECKING:
     from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
@@ -26,34 +29,56 @@ COLUMNS = ("study", "since", "reason")
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=study_keys)
 @click.option("--all", "everything", is_flag=True, help="Every study that is marked with an error.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def retry(keys: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Clear the error of studies in the review database, so that the next run takes them again.
 
-    Without a key it changes nothing and lists the studies that are marked with an error, oldest first. Exits 1 when a
-    key names none of them. Needs REVIEW_DB_URL with the right to update, IDENTITY_DB_URL and IDENTITY_SECRET_FILE.
+    Without a key it changes nothing and lists the studies that are marked with an error, oldest first. Needs
+    REVIEW_DB_URL with the right to update, IDENTITY_DB_URL, IDENTITY_SECRET_FILE, and DATA_DIR, where it is written
+    down.
+
+    Exits 0, or 1 when a key names no study that is marked or a database does not open, 2 when the command was given
+    wrongly.
     """
+    from dicom_assets.adapters.between_runs import login
     from dicom_assets.adapters.review_db import ReviewDatabase
 
+    changes = bool(keys) or everything
     with plain_errors(), open_identity_db() as identity_db:
-        review_db = ReviewDatabase.open(setting("REVIEW_DB_URL"), read_only=not (keys or everything))
+        log = open_log() if changes else None
+        review_db = ReviewDatabase.open(setting("REVIEW_DB_URL"), read_only=not changes)
         try:
             marked = _marked(review_db, identity_db)
             chosen = marked if everything or not keys else [row for row in marked if row["study"] in keys]
             print_rows([{name: row[name] for name in COLUMNS} for row in chosen], COLUMNS, as_json=as_json)
-            if keys or everything:
+            held_back = _held_back(chosen) if changes else set()
+            if log is not None:
                 for row in chosen:
-                    review_db.clear_error(row["uid"])
+                    if row["study"] not in held_back:
+                        review_db.clear_error(row["uid"])
+                        # Others write errors, too, and may have quoted anything.
+                        log.event("error_cleared", StudyKey(row["study"]), {"by": login()})
         finally:
             review_db.close()
     unknown = set(keys) - {row["study"] for row in marked}
     for key in sorted(unknown):
         click.echo(f"No study of the key {key} is marked with an error.", err=True)
-    if keys or everything:
-        click.echo(f"{len(chosen)} cleared: the next run takes them again.", err=True)
-    sys.exit(1 if unknown else 0)
+    for key in sorted(held_back):
+        click.echo(f"{key} is withdrawn, which `dicom-assets withdraw {key} --lift` alone ends.", err=True)
+    if changes:
+        click.echo(f"{len(chosen) - len(held_back)} cleared: the next run takes them again.", err=True)
+    sys.exit(1 if unknown or held_back & set(keys) else 0)
+
+
+def _held_back(rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """The keys of withdrawn studies: no run takes these, whatever the review database says."""
+    from dicom_assets.adapters.withdrawals import FolderWithdrawals
+
+    withdrawals = FolderWithdrawals(data_dir())
+    found = (withdrawals.of(StudyKey(row["study"])) for row in rows)
+    return {one.study_key for one in found if one is not None and one.holds_back}
 
 
 def _marked(review_db: ReviewDatabase, identity_db: DryRunIdentityDatabase) -> list[dict[str, str]]:

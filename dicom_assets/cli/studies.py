@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import click
 
-from dicom_assets.cli.surroundings import open_identity_db, plain_errors
-
-if TYPE_CHECKING:
-    from dicom_assets.adapters.identity_db import DryRunIdentityDatabase
+from dicom_assets.cli.completion import study_keys
+from dicom_assets.cli.surroundings import data_dir, open_identity_db, plain_errors
+from dicom_assets.cli.tables import json_option, print_rows
 
 EXAMPLES = """
 \b
@@ -20,31 +19,40 @@ Examples:
   dicom-assets studies 1.2.840.113619.2.55.3   the key of a study
 """
 
+COLUMNS = ("study", "original_study_uid")
+
 
 @click.command(epilog=EXAMPLES)
-@click.argument("names", nargs=-1, metavar="[KEY|UID]...")
-def studies(names: tuple[str, ...]) -> None:
+@click.argument("names", nargs=-1, metavar="[KEY|UID]...", shell_complete=study_keys)
+@json_option
+def studies(names: tuple[str, ...], as_json: bool) -> None:
     """Translate study keys to original Study Instance UIDs and back.
 
-    For those who may open the identity database (IDENTITY_DB_URL, IDENTITY_SECRET_FILE). Prints one
-    study a line: key, tab, original UID. Exits 1 when a name is unknown.
+    For those who may open the identity database (IDENTITY_DB_URL, IDENTITY_SECRET_FILE). A withdrawn study has a third
+    column, which says how far its withdrawal is.
+
+    Exits 0, or 1 when a name is unknown or the identity database does not open, 2 when the command was given wrongly.
     """
     with plain_errors(), open_identity_db() as database:
-        unknown = _print_studies(database, names)
+        known = {str(study.study_key): study.original_study_uid for study in database.studies()}
+    wanted = set(names)
+    shown = {key: uid for key, uid in known.items() if not wanted or wanted & {key, uid}}
+    with plain_errors():
+        withdrawals = {key: said for key, said in _withdrawals().items() if key in shown}
+    rows = [{"study": key, "original_study_uid": uid, **_column(withdrawals, key)} for key, uid in shown.items()]
+    print_rows(rows, (*COLUMNS, "withdrawal") if withdrawals else COLUMNS, as_json=as_json)
+    unknown = [name for name in names if name not in known and name not in known.values()]
+    for name in unknown:
+        click.echo(f"No study has the key or original Study Instance UID {name}.", err=True)
     sys.exit(1 if unknown else 0)
 
 
-def _print_studies(database: DryRunIdentityDatabase, names: tuple[str, ...]) -> bool:
-    """Print what is asked for; True when something was not found."""
-    known = [(study.study_key, study.original_study_uid) for study in database.studies()]
-    if not names:
-        for key, uid in known:
-            click.echo(f"{key}\t{uid}")
-        return False
-    unknown = [name for name in names if not any(name in pair for pair in known)]
-    for key, uid in known:
-        if key in names or uid in names:
-            click.echo(f"{key}\t{uid}")
-    for name in unknown:
-        click.echo(f"No study has the key or original Study Instance UID {name}.", err=True)
-    return bool(unknown)
+def _withdrawals() -> dict[str, str]:
+    """Study key to what is to be said of its withdrawal."""
+    from dicom_assets.adapters.withdrawals import FolderWithdrawals
+
+    return {str(one.study_key): one.said() for one in FolderWithdrawals(data_dir()).all()}
+
+
+def _column(withdrawals: Mapping[str, str], key: str) -> dict[str, str]:
+    return {"withdrawal": withdrawals[key]} if key in withdrawals else {}

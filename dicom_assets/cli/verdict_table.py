@@ -26,7 +26,7 @@ def show(verdict: Verdict, limit: int) -> None:
         click.echo(line)
 
 
-def as_json(verdict: Verdict) -> dict[str, Any]:
+def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
     """The verdict as JSON types."""
     return {
         "dicom_assets": __version__,

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from dicom_assets.defs.checks import check_specs
 from dicom_assets.defs.config import RunConfig
+from dicom_assets.defs.examination import Asked, ExaminationConfig, examine
 from dicom_assets.defs.partitions import studies
 from dicom_assets.defs.resources import (
+    ContactSheetsResource,
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
@@ -64,6 +67,7 @@ reviewed = dg.AssetSpec(
         )
         for stage in STAGES
     ],
+    check_specs=check_specs(),
     can_subset=True,
     partitions_def=studies,
     backfill_policy=dg.BackfillPolicy.multi_run(MAX_STUDIES_PER_BACKFILL_RUN),
@@ -79,13 +83,26 @@ def advance_studies(
     identity_db: IdentityDbResource,
     registration: RegistrationResource,
     deidentification: DeidentificationResource,
+    contact_sheets: ContactSheetsResource,
     data_dir: DataDirResource,
 ) -> Iterator[None]:
     """Advance the run's studies: those of its partitions, or without any, those of the review queue."""
     resources = Resources(
-        local, staging_pacs, research_pacs, transfers, review_db, identity_db, registration, deidentification, data_dir
+        local,
+        staging_pacs,
+        research_pacs,
+        transfers,
+        review_db,
+        identity_db,
+        registration,
+        deidentification,
+        contact_sheets,
+        data_dir,
     )
     yield from ()
+    if not context.selected_asset_keys:  # of checks alone: the web interface's button that executes all
+        asked = Asked(local, staging_pacs, research_pacs, transfers, identity_db, registration, data_dir)
+        return examine(context, ExaminationConfig(), asked)
     problem = None
     try:
         with open_surroundings(resources, config, context.run.run_id) as (around, audit):

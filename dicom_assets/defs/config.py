@@ -32,7 +32,9 @@ class RunConfig(dg.Config):
     publish: bool = Field(default=True, description="False stops after `registered`.")
     refresh: bool = Field(default=False, description="Do stages again that are already up to date.")
     workers: int = Field(
-        default=os.cpu_count() or 1, ge=1, description="Studies in flight, and processes that de-identify."
+        default=os.cpu_count() or 1,
+        ge=1,
+        description="Processes that de-identify; 1: one study after the other, else up to two more are in flight.",
     )
 
     def modality_codes(self) -> list[str]:

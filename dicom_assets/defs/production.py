@@ -1,7 +1,7 @@
 """The asset that shows published studies to researchers in the research database; run when somebody wants it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import dagster as dg
@@ -10,9 +10,11 @@ from pydantic import Field
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.assets import GROUP, MAX_STUDIES_PER_BACKFILL_RUN
+from dicom_assets.defs.metadata import metadata_of
 from dicom_assets.defs.partitions import STUDIES, studies
 from dicom_assets.defs.resources import DataDirResource, IdentityDbResource, RegistrationResource, ReviewDbResource
-from dicom_assets.defs.run import failure_of, metadata_of
+from dicom_assets.defs.run import failure_of
+from dicom_assets.defs.run_end import telling_why_it_stops
 from dicom_assets.errors import DicomAssetsError
 from dicom_assets.steps.advance_study import place_of
 from dicom_assets.steps.copy_to_production import Copied, CopySurroundings, copy_studies, published_studies
@@ -116,7 +118,7 @@ class _Copying:
     def go(self, keys: Sequence[StudyKey] | None) -> dict[StudyKey, str]:
         """Copy these studies, or all that are published; returns why studies were not copied."""
         failures: dict[StudyKey, str] = {}
-        with self._telling_when_it_stops():
+        with telling_why_it_stops(self._audit):
             for outcome in copy_studies(self._published() if keys is None else keys, self._around):
                 if isinstance(outcome, Copied):
                     self._report(outcome)
@@ -129,14 +131,6 @@ class _Copying:
                         self._audit.trace(outcome.study_key, outcome.trace)
             self._audit.finish()
         return failures
-
-    @contextmanager
-    def _telling_when_it_stops(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._audit.event("run_stopped")
-            raise
 
     def _published(self) -> Sequence[StudyKey]:
         known = sorted(map(StudyKey, self._context.instance.get_dynamic_partitions(STUDIES)))

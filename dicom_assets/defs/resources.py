@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -11,7 +12,8 @@ import dagster as dg
 
 from dicom_assets.adapters.dicomweb import DicomwebNode, DicomwebResearchPacs, DicomwebStagingPacs
 from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase
-from dicom_assets.adapters.identity_db.secret import read_secret
+from dicom_assets.adapters.identity_db.secret import read_key, read_secret
+from dicom_assets.adapters.notifier import Notifier
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts
 from dicom_assets.adapters.pacs.canary import CANARY_TIMEOUTS, ProvenMoves, check_canary
 from dicom_assets.adapters.pacs.commitment import MODES as STORAGE_COMMITMENT_MODES
@@ -24,25 +26,34 @@ from dicom_assets.adapters.pacs.tls import TlsFiles, client_context, server_cont
 from dicom_assets.adapters.production import ProductionDatabase
 from dicom_assets.adapters.protocols import ProtocolChoice, choose_protocol
 from dicom_assets.adapters.registration import load_registration
+from dicom_assets.adapters.removal import DicomwebRemover, OrthancRemover
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.deidentification import Profile, find_profile
 from dicom_assets.errors import ConfigurationError
-from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs
+from dicom_assets.steps.ports import Registration, ResearchPacs, StagingPacs, StudyRemover
 from dicom_assets.steps.turnstile import DailyWindow, Turnstile
 
 STAGING_PROTOCOLS = ("auto", "dicomweb", "c-get", "c-move")
 RESEARCH_PROTOCOLS = ("c-store", "dicomweb", "c-get", "c-move")
 """`c-get` and `c-move` mean C-STORE, too: both are DIMSE, whatever the PACS offers for retrieval."""
 
+SMALLEST_SHEET, LARGEST_SHEET = 25, 1000
+"""Kilobytes: into the smallest fits whatever there is to show."""
+
+_AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
+"""PS3.5 6.2: the default character repertoire, without backslash and control characters."""
+
 
 def _node(setting: str, ae_title: str, host: str, port: int, tls: TlsFiles | None, associations: int) -> PacsNode:
-    if not 0 < len(ae_title.strip()) <= 16:
-        raise ConfigurationError(f"{setting}_AE_TITLE must have 1 to 16 characters.")
+    if not _AE_TITLE.fullmatch(ae_title.strip()):
+        raise ConfigurationError(f"{setting}_AE_TITLE must have 1 to 16 characters of ASCII, and no backslash.")
+    if not host.strip():
+        raise ConfigurationError(f"{setting}_HOST must not be empty.")
     if not 0 < port < 65536:
         raise ConfigurationError(f"{setting}_PORT must be between 1 and 65535.")
     if associations < 1:
         raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
-    return PacsNode(ae_title.strip(), host, port, setting, tls, associations)
+    return PacsNode(ae_title.strip(), host.strip(), port, setting, tls, associations)
 
 
 def _senders(text: str) -> list[Sender]:
@@ -50,7 +61,7 @@ def _senders(text: str) -> list[Sender]:
     senders = []
     for entry in filter(None, map(str.strip, text.split(","))):
         ae_title, at, host = (part.strip() for part in entry.partition("@"))
-        if not (at and host and 0 < len(ae_title) <= 16):
+        if not (at and host and _AE_TITLE.fullmatch(ae_title)):
             raise ConfigurationError("STAGING_PACS_SENDERS must be AE titles with hosts, as AE@host,AE@host.")
         senders.append(Sender(ae_title, host))
     return senders
@@ -244,6 +255,9 @@ class ResearchPacsResource(PacsSettings):
 
     storage_commitment: str
     transcode: str
+    rest_url: str
+    rest_user: str
+    rest_password_file: str
 
     def node(self) -> PacsNode:
         """Where it listens."""
@@ -275,6 +289,35 @@ class ResearchPacsResource(PacsSettings):
         transcode = one_of("RESEARCH_PACS_TRANSCODE", self.transcode, ("no", "lossless")) == "lossless"
         commitment = StorageCommitment(local, self.node(), CommitmentScp(local), mode)
         return CStorePacs(local, self.node(), commitment, transcode)
+
+    def rest_node(self) -> DicomwebNode | None:
+        """Where its own REST interface answers, None where none is set.
+
+        Raises:
+            ConfigurationError: the URL, the credentials or a TLS file can't be used.
+        """
+        if not self.rest_url.strip():
+            return None
+        return DicomwebNode.of(
+            "RESEARCH_PACS",
+            self.rest_url,
+            TlsFiles("RESEARCH_PACS", self.tls_ca_file, self.tls_cert_file, self.tls_key_file),
+            user=self.rest_user,
+            password_file=self.rest_password_file,
+            timeout_seconds=self._timeout_seconds("RESEARCH_PACS"),
+            service="REST",
+        )
+
+    def remover(self) -> StudyRemover | None:
+        """How it can be told to delete a study: by Orthanc's REST interface, else over DICOMweb, where these are set.
+
+        Raises:
+            ConfigurationError: a URL, credentials or a TLS file can't be used.
+        """
+        node = self.rest_node()
+        if node is not None:
+            return OrthancRemover(node)
+        return DicomwebRemover(self.dicomweb_node()) if self.dicomweb_url.strip() else None
 
 
 class TransfersResource(Settings):
@@ -320,10 +363,11 @@ class ReviewDbResource(Settings):
 
 
 class IdentityDbResource(Settings):
-    """The identity database and the deployment's secret."""
+    """The identity database, the deployment's secret, and the key of an encrypted database."""
 
     url: str
     secret_file: str
+    key_file: str = ""
 
     def secret(self) -> bytes:
         """The deployment's secret.
@@ -333,11 +377,19 @@ class IdentityDbResource(Settings):
         """
         return read_secret(Path(self.secret_file))
 
+    def key(self) -> bytes | None:
+        """The key that an encrypted identity database is read with; None where none is set.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable or too short.
+        """
+        return read_key(Path(self.key_file)) if self.key_file.strip() else None
+
     @contextmanager
     def open(self, *, dry_run: bool) -> Iterator[IdentityDatabase | DryRunIdentityDatabase]:
         """The database; a dry run reads it and keeps what it adds in memory."""
         opener = IdentityDatabase.open_for_dry_run if dry_run else IdentityDatabase.open
-        database = opener(self.url, self.secret())
+        database = opener(self.url, self.secret(), key=self.key())
         try:
             yield database
         finally:
@@ -386,6 +438,27 @@ class DeidentificationResource(Settings):
         return find_profile(self.profile)
 
 
+class ContactSheetsResource(Settings):
+    """The small pictures of each study that Dagster shows."""
+
+    wanted: str
+    kilobytes: int
+
+    def are_wanted(self) -> bool:
+        """Whether contact sheets are made."""
+        return is_yes("CONTACT_SHEETS", self.wanted)
+
+    def most_kilobytes(self) -> int:
+        """What one may take in Dagster's storage.
+
+        Raises:
+            ConfigurationError: CONTACT_SHEET_KILOBYTES is too small for any, or too large for Dagster.
+        """
+        if not SMALLEST_SHEET <= self.kilobytes <= LARGEST_SHEET:
+            raise ConfigurationError(f"CONTACT_SHEET_KILOBYTES must be {SMALLEST_SHEET} to {LARGEST_SHEET}.")
+        return self.kilobytes
+
+
 class DataDirResource(Settings):
     """`DATA_DIR`: studies, runs, scratch."""
 
@@ -399,3 +472,29 @@ class DataDirResource(Settings):
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR {folder} can't be made ({type(error).__name__}).") from None
         return folder
+
+
+class NotificationsResource(Settings):
+    """Who is told of what needs a person, and where the web interface is for links."""
+
+    urls_file: str
+    dagster_ui_url: str
+
+    def notifier(self) -> Notifier | None:
+        """Where messages go; None where nobody is to be told.
+
+        Raises:
+            ConfigurationError: the file, or a line of it, can't be used, or the extra `notify` is not installed.
+        """
+        return Notifier.of(Path(self.urls_file)) if self.urls_file.strip() else None
+
+    def link(self, path: str) -> str:
+        """The address of a page of the web interface; empty where it is not set.
+
+        Raises:
+            ConfigurationError: DAGSTER_UI_URL is no address.
+        """
+        url = self.dagster_ui_url.strip().rstrip("/")
+        if url and not url.startswith(("http://", "https://")):
+            raise ConfigurationError("DAGSTER_UI_URL must begin with http:// or https://, or be empty.")
+        return f"{url}{path}" if url else ""

@@ -1,20 +1,25 @@
 """One execution of the op: which studies, what Dagster and the audit trail are told of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 
 import dagster as dg
 
-from dicom_assets.adapters.audit_trail import RunFolder
+from dicom_assets.adapters.audit_trail import PAGE, RunFolder
+from dicom_assets.defs.checks import CheckLog
 from dicom_assets.defs.config import RunConfig
-from dicom_assets.defs.partitions import STUDIES
+from dicom_assets.defs.metadata import metadata_of, picture_of
+from dicom_assets.defs.partitions import STUDIES, partition_keys
+from dicom_assets.defs.run_end import overview_metadata, telling_why_it_stops
 from dicom_assets.errors import StorageError
 from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wanted
+from dicom_assets.steps.contact_sheets import CONTACT_SHEET
+from dicom_assets.steps.findings import findings_of
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.run_studies import run_studies
 from dicom_assets.steps.select_studies import Selection, select_by_key, select_from_queue
 from dicom_assets.steps.stands_registered import stands_registered
-from dicom_assets.study import STAGES, Fact, Stage, StudyKey
+from dicom_assets.study import STAGES, Stage, StudyKey
 
 
 class Run:
@@ -27,19 +32,17 @@ class Run:
         self._config = config
         self._around = around
         self._audit = audit
+        self._checks = CheckLog(context)
 
     def go(self) -> dict[StudyKey, str]:
         """Select, advance, report; returns why studies failed."""
-        selection = self._select()
-        self._report_selection(selection)
-        if partition_keys(self._context) is None and not self._config.dry_run:
-            self._report_what_no_run_reported({study.study_key for study in selection.studies})
-        failures = dict(selection.refused)
-        try:
+        with telling_why_it_stops(self._audit):
+            selection = self._select()
+            self._report_selection(selection)
+            if partition_keys(self._context) is None and not self._config.dry_run:
+                self._report_what_no_run_reported({study.study_key for study in selection.studies})
+            failures = dict(selection.refused)
             self._advance(selection, failures)
-        except BaseException:
-            self._audit.event("run_stopped")
-            raise
         try:
             self._finish()
         except StorageError as error:
@@ -63,17 +66,23 @@ class Run:
     def _finish(self) -> None:
         counts = self._audit.finish()
         said = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-        self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / "overview.txt")
+        self._context.log.info("Done: %s. Overview: %s", said, self._audit.path / PAGE)
+        if not self._config.dry_run:
+            numbers = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+            self._context.log_event(
+                dg.AssetObservation("reviewed", metadata={**overview_metadata(self._audit), **numbers})
+            )
 
     def _select(self) -> Selection:
         keys = partition_keys(self._context)
         around, config = self._around, self._config
         if keys is not None:
-            return select_by_key(around.review_db, around.identity_db, keys)
+            return select_by_key(around.review_db, around.identity_db, around.withdrawals, keys)
         ends_registered = not config.publish and not config.refresh
         return select_from_queue(
             around.review_db,
             around.identity_db,
+            around.withdrawals,
             limit=config.limit,
             is_done=lambda study: ends_registered and stands_registered(study, around),
         )
@@ -95,12 +104,24 @@ class Run:
             for one in selection.conflicts
         ]
         self._audit.left_out(selection.standing_counts, conflicts, selection.waiting)
-        self._audit.event("studies_selected", facts={"studies": len(keys), "left_out": len(conflicts)})
         for study_key, reason in selection.refused.items():
             self._audit.event("study_refused", study_key, {"reason": reason})
         self._context.log.info("%d studies to work on, %d more waiting.", len(keys), selection.waiting)
         for study_key, why in conflicts:
             self._context.log.warning("%s left out, %s", study_key, why)
+        self._report_withdrawals()
+
+    def _report_withdrawals(self) -> None:
+        """Remind of studies that researchers still see and should not."""
+        try:
+            withdrawals = self._around.withdrawals.all()
+        except StorageError as error:
+            self._context.log.error(str(error))
+            return
+        for one in withdrawals:
+            if one.is_open:
+                self._audit.event("withdrawal_stands", one.study_key, {"state": one.state, "reason": one.said()})
+                self._context.log.error("%s %s", one.study_key, one.said())
 
     def _report_stage(self, outcome: StageOutcome) -> None:
         stage, key, facts = outcome.stage, outcome.study_key, outcome.facts
@@ -108,9 +129,24 @@ class Run:
             self._context.log.info("%s %s: stood already, nothing to do", key, stage)
         else:
             self._context.log.info("%s %s: %s instances in %s s", key, stage, facts["instances"], facts["seconds"])
-        if self._config.dry_run or (not outcome.redone and self._is_materialized(key, stage)):
+        if self._config.dry_run:
             return
-        self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata_of(facts)))
+        is_new = outcome.redone or not self._is_told(outcome)
+        if is_new:
+            metadata = self._metadata(outcome)
+            self._context.log_event(dg.AssetMaterialization(str(stage), partition=key, metadata=metadata))
+        findings = findings_of(stage, facts)
+        is_planned = bool(self._context.selected_asset_check_keys)  # where it did, Dagster expects an answer
+        if is_new or is_planned or not self._checks.has_told(key, *findings):
+            self._checks.tell(key, *findings)
+
+    def _metadata(self, outcome: StageOutcome) -> dict[str, dg.MetadataValue]:
+        metadata = metadata_of(outcome.facts)
+        sheet = outcome.folder.attachment(CONTACT_SHEET) if self._around.sheets is not None else None
+        if sheet is not None:
+            metadata["contact_sheet_of"] = metadata["contact_sheet"]
+            metadata["contact_sheet"] = picture_of(sheet)
+        return metadata
 
     def _report_what_no_run_reported(self, selected: set[StudyKey]) -> None:
         """Tell Dagster of studies whose run was killed before it could; published ones come in no queue again."""
@@ -121,8 +157,10 @@ class Run:
                 continue
             for stage in self._wanted().stages:
                 folder = self._around.store.finished(key, stage)
-                if folder is not None:
-                    self._report_stage(StageOutcome(key, stage, folder, redone=False))
+                outcome = None if folder is None else StageOutcome(key, stage, folder, redone=False)
+                if outcome is not None and not self._is_told(outcome):
+                    self._audit.event("stage_found", key, {"stage": stage, **outcome.facts})
+                    self._report_stage(outcome)
 
     def _report_failure(self, failure: Failure, failures: dict[StudyKey, str]) -> None:
         if failure.trace:
@@ -135,6 +173,8 @@ class Run:
             return
         said = f"at {failure.stage}: {failure.said}" if failure.stage else failure.said
         self._context.log.error("%s %s", failure.study_key, said)
+        if failure.finding is not None and not self._config.dry_run:
+            self._checks.tell(failure.study_key, failure.finding)
         failures[failure.study_key] = said
         if failure.kept_under and not self._config.dry_run:
             self._context.log_event(
@@ -145,31 +185,14 @@ class Run:
                 )
             )
 
-    def _is_materialized(self, key: StudyKey, stage: Stage) -> bool:
-        """Whether Dagster knows of it: a run may be killed between finishing a stage and saying so."""
-        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(str(stage)), asset_partitions=[key])
-        return bool(self._context.instance.fetch_materializations(records, limit=1).records)
-
-
-def partition_keys(context: dg.AssetExecutionContext) -> Sequence[StudyKey] | None:
-    """The study keys that the run was launched for; None for a run that takes the queue."""
-    tags = context.run.tags
-    if "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags:
-        return [StudyKey(key) for key in context.partition_keys]
-    return None
-
-
-def metadata_of(facts: Mapping[str, Fact]) -> dict[str, dg.MetadataValue]:
-    """A stage's facts as Dagster metadata."""
-    return {name: _metadata_value(value) for name, value in facts.items()}
-
-
-def _metadata_value(value: Fact) -> dg.MetadataValue:
-    if isinstance(value, Mapping):
-        return dg.MetadataValue.json(dict(value))
-    if isinstance(value, str):
-        return dg.MetadataValue.text(value)
-    return dg.MetadataValue.float(value) if isinstance(value, float) else dg.MetadataValue.int(value)
+    def _is_told(self, outcome: StageOutcome) -> bool:
+        """Whether Dagster knows the stage as it is: a run may be killed before it says so, a command may change it."""
+        key = dg.AssetKey(str(outcome.stage))
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[outcome.study_key])
+        records = self._context.instance.fetch_materializations(wanted, limit=1).records
+        told = records[0].asset_materialization if records else None
+        facts = {name: value for name, value in metadata_of(outcome.facts).items() if name != "contact_sheet"}
+        return told is not None and facts.items() <= dict(told.metadata).items()
 
 
 def _selection_metadata(selection: Selection) -> dict[str, dg.MetadataValue]:
@@ -189,6 +212,6 @@ def failure_of(failures: Mapping[StudyKey, str], audit: RunFolder) -> dg.Failure
     lines = [f"{study_key} {reason}" for study_key, reason in sorted(failures.items())]
     return dg.Failure(
         f"{len(lines)} studies did not get through (all others did):\n" + "\n".join(lines),
-        metadata={"failed": len(lines), "overview": dg.MetadataValue.path(str(audit.path / "overview.txt"))},
+        metadata={"failed": dg.MetadataValue.int(len(lines)), **overview_metadata(audit)},
         allow_retries=False,
     )

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from dicom_assets.defs.resources import (
+    ContactSheetsResource,
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
     LocalNodeResource,
+    NotificationsResource,
     RegistrationResource,
     ResearchPacsResource,
     ReviewDbResource,
@@ -27,14 +29,19 @@ _RESOURCES: dict[str, tuple[type[Settings], str]] = {
     "identity_db": (IdentityDbResource, "IDENTITY_DB"),
     "registration": (RegistrationResource, "REGISTRATION"),
     "deidentification": (DeidentificationResource, "DEIDENTIFICATION"),
+    "contact_sheets": (ContactSheetsResource, "CONTACT_SHEET"),
     "data_dir": (DataDirResource, "DATA_DIR"),
+    "notifications": (NotificationsResource, ""),
 }
 _ODD_NAMES = {
     ("transfers", "retry_seconds"): "PACS_RETRY_SECONDS",
     ("identity_db", "secret_file"): "IDENTITY_SECRET_FILE",
+    ("identity_db", "key_file"): "IDENTITY_KEY_FILE",
     ("registration", "research_db_url"): "RESEARCH_DB_URL",
     ("deidentification", "uid_root"): "UID_ROOT",
+    ("contact_sheets", "wanted"): "CONTACT_SHEETS",
     ("data_dir", "path"): "DATA_DIR",
+    ("notifications", "urls_file"): "NOTIFY_URLS_FILE",
 }
 
 

@@ -14,22 +14,27 @@ from dicom_assets.adapters.pacs.canary import ProvenMoves
 from dicom_assets.adapters.pacs.probe import addresses_of
 from dicom_assets.adapters.scratch import scratch_folder, sweep_scratch
 from dicom_assets.adapters.study_store import FolderStudyStore
+from dicom_assets.adapters.withdrawals import FolderWithdrawals
 from dicom_assets.defs.config import RunConfig
 from dicom_assets.defs.resources import (
+    ContactSheetsResource,
     DataDirResource,
     DeidentificationResource,
     IdentityDbResource,
     LocalNodeResource,
+    NotificationsResource,
     RegistrationResource,
     ResearchPacsResource,
     ReviewDbResource,
     StagingPacsResource,
     TransfersResource,
 )
+from dicom_assets.defs.run_end import telling_why_it_stops
 from dicom_assets.defs.workers import worker_processes
 from dicom_assets.deidentification import Profile
 from dicom_assets.errors import ConfigurationError, PacsError
 from dicom_assets.steps.advance_study import Surroundings
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.ports import AuditTrail, Pacs, StagingPacs
 from dicom_assets.study import Fact
@@ -47,7 +52,10 @@ class Resources:
     identity_db: IdentityDbResource
     registration: RegistrationResource
     deidentification: DeidentificationResource
+    contact_sheets: ContactSheetsResource
     data_dir: DataDirResource
+    notifications: NotificationsResource | None = None
+    """None within a run: sensors tell people."""
 
 
 @contextmanager
@@ -72,7 +80,7 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         choice = resources.staging_pacs.choose(local)
         staging_pacs = resources.staging_pacs.connect(local, choice, resources.transfers.disk_floor(data_dir))
         research_pacs = resources.research_pacs.connect(local)
-        _close_at_the_end(stack, staging_pacs, research_pacs)
+        close_at_the_end(stack, staging_pacs, research_pacs)
         review_db = stack.enter_context(resources.review_db.open(read_only=config.dry_run))
         identity_db = stack.enter_context(resources.identity_db.open(dry_run=config.dry_run))
         sweep_scratch(data_dir)
@@ -84,8 +92,13 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
         risks |= resources.staging_pacs.accepted_risks(choice)
         told = {**settings_of(config, profile), "staging_protocol": str(choice)}
         audit = RunFolder(data_dir, run_id, told, risks)
+        stack.enter_context(telling_why_it_stops(audit))
         prove_destination(staging_pacs, audit)
         executor = stack.enter_context(worker_processes(config.workers))
+        sheets = None
+        if resources.contact_sheets.are_wanted() and not config.dry_run:
+            apart = stack.enter_context(worker_processes(1))
+            sheets = ContactSheets(executor, apart, resources.contact_sheets.most_kilobytes())
         yield (
             Surroundings(
                 staging_pacs=staging_pacs,
@@ -94,9 +107,11 @@ def open_surroundings(resources: Resources, config: RunConfig, run_id: str) -> I
                 identity_db=identity_db,
                 registration=registration,
                 store=store,
+                withdrawals=FolderWithdrawals(data_dir),
                 audit=audit,
                 executor=executor,
                 settings=settings,
+                sheets=sheets,
                 patience_seconds=resources.transfers.patience_seconds(),
                 staging_turnstile=resources.staging_pacs.turnstile(),
                 research_turnstile=resources.research_pacs.turnstile(),
@@ -126,7 +141,8 @@ def prove_destination(staging_pacs: StagingPacs, audit: AuditTrail) -> None:
         audit.event("canary_arrived")
 
 
-def _close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+def close_at_the_end(stack: ExitStack, *all_pacs: Pacs) -> None:
+    """Give back what PACSs keep open, when the stack is left."""
     for pacs in all_pacs:
         if isinstance(pacs, DicomwebPacs):  # the others open an association for each thing they do
             stack.callback(pacs.close)

@@ -41,6 +41,10 @@ class RenewingExecutor(Executor):
                 future = self._started().submit(fn, *args, **kwargs)
             return future
 
+    def renew(self) -> None:
+        """Kill the worker processes, whatever they do; others take what is submitted next."""
+        self.shutdown(wait=False, cancel_futures=True)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the worker processes."""
         with self._mutex:
@@ -55,7 +59,7 @@ class RenewingExecutor(Executor):
 
 
 @contextmanager
-def worker_processes(count: int) -> Iterator[Executor]:
+def worker_processes(count: int) -> Iterator[RenewingExecutor]:
     """An executor on processes of their own, which are gone afterwards, even when this process is killed."""
     executor = RenewingExecutor(count)
     try:

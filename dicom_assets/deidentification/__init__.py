@@ -3,7 +3,7 @@
 from dicom_assets.deidentification.derivation import UidReplacer
 from dicom_assets.deidentification.epoch import EpochRequest
 from dicom_assets.deidentification.explain import Explanation, explain_instance
-from dicom_assets.deidentification.identity import read_identity, read_sop_uid
+from dicom_assets.deidentification.identity import read_identity, read_sop_uid, read_texts
 from dicom_assets.deidentification.instance import deidentify_instance
 from dicom_assets.deidentification.outcome import (
     Deidentified,
@@ -28,5 +28,6 @@ __all__ = [
     "load_profile",
     "read_identity",
     "read_sop_uid",
+    "read_texts",
     "shipped_profile",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import BinaryIO
 
 from dicom_assets.deidentification.encoded import DataSet, EncodingError, Reader
@@ -27,7 +28,7 @@ def read_identity(source: BinaryIO) -> InstanceIdentity:
         UnreadableInstanceError: the header is not DICOM or not whole.
         OSError: the source failed.
     """
-    header = _read_header(source)
+    header = _read_header(source, FIRST_PIXEL_TAG)
     earliest = earliest_date(header)
     return InstanceIdentity(
         patient=PatientIdentity(
@@ -45,6 +46,17 @@ def read_identity(source: BinaryIO) -> InstanceIdentity:
         is_patient_protocol=is_patient_protocol(header),
         earliest_date=f"{earliest:%Y%m%d}" if earliest is not None else "",
     )
+
+
+def read_texts(source: BinaryIO, tags: Collection[int]) -> Mapping[int, str]:
+    """The texts of some attributes of a header's first level, empty where they are absent; nothing behind them is read.
+
+    Raises:
+        UnreadableInstanceError: the header is not DICOM or not whole so far.
+        OSError: the source failed.
+    """
+    header = _read_header(source, max(tags) + 1)
+    return {tag: text_of(header, tag) for tag in tags}
 
 
 def read_sop_uid(head: bytes) -> str | None:
@@ -67,18 +79,18 @@ def read_sop_uid(head: bytes) -> str | None:
     return text_of(header, _SOP_UID)
 
 
-def _read_header(source: BinaryIO) -> DataSet:
+def _read_header(source: BinaryIO, stop_tag: int) -> DataSet:
     source.seek(0)
     content, wanted = b"", FIRST_CHUNK
     while True:
         chunk = source.read(wanted - len(content))
         content += chunk
-        plain = plain_header(content, FIRST_PIXEL_TAG)
+        plain = plain_header(content, stop_tag)
         if plain is not None:
             return plain
         try:
             part10 = open_part10(content)
-            header, stop = Reader(part10.data, part10.encoding).data_set(stop=FIRST_PIXEL_TAG)
+            header, stop = Reader(part10.data, part10.encoding).data_set(stop=stop_tag)
             if stop < len(part10.data) or not chunk:
                 return header
         except (EncodingError, RefusedError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -135,6 +135,10 @@ class EmbeddedPacs:
             self._index = Index(self._folder)
         return self._index
 
+    def _listed(self) -> Iterable[Entry]:
+        """What queries find."""
+        return self._entries()
+
     def _on_store(self, event: evt.Event) -> int:
         with self._counter:
             self.stored += 1
@@ -153,7 +157,7 @@ class EmbeddedPacs:
             yield IDENTIFIER_DOES_NOT_MATCH, None
             return
         implicit_vr = event.context.transfer_syntax == ImplicitVRLittleEndian
-        for answer in find(query, self._entries(), self.ae_title):
+        for answer in find(query, self._listed(), self.ae_title):
             if event.is_cancelled:
                 yield CANCELLED, None
                 return

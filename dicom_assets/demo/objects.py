@@ -57,6 +57,8 @@ def _encoded(ds: Dataset, study: DemoStudy) -> bytes:
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     made = ExplicitVRLittleEndian
     meta.TransferSyntaxUID = UID(ds.file_meta.TransferSyntaxUID) if hasattr(ds, "file_meta") else made
+    if meta.TransferSyntaxUID.is_encapsulated and "PixelData" in ds:
+        ds["PixelData"].VR = "OB"  # PS3.5 A.4; some of what pydicom ships says OW
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.ImplementationVersionName = "HALDEN_51"
     meta.SourceApplicationEntityTitle = study.station_name

@@ -17,9 +17,12 @@ from dicom_assets.errors import (
     StudyBusyError,
     StudyError,
     StudyNotApprovedError,
+    StudyWithdrawnError,
 )
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import DeidentificationSettings
 from dicom_assets.steps.deidentify_study import deidentify_study, standing_deidentification
+from dicom_assets.steps.findings import Finding, finding_of_failure
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import (
@@ -32,16 +35,19 @@ from dicom_assets.steps.ports import (
     StageFolder,
     StagingPacs,
     StudyStore,
+    Withdrawals,
 )
 from dicom_assets.steps.publish_study import publish_study
 from dicom_assets.steps.pull_study import pull_study, standing_pull
 from dicom_assets.steps.register_study import register_study, standing_registration
-from dicom_assets.steps.select_studies import SelectedStudy
+from dicom_assets.steps.select_studies import SelectedStudy, withdrawn_reason
 from dicom_assets.steps.turnstile import Turnstile
 from dicom_assets.study import STAGES, Fact, Stage, StudyKey
 
 NO_ENCOUNTER = "no_encounter"
 """Where the old pipeline put the images of a study that could not be linked."""
+WITHDRAWN_SECONDS = 0.5
+"""How often a study that is under way is looked up among the withdrawn ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,11 @@ class Surroundings:
     identity_db: IdentityDb
     registration: Registration
     store: StudyStore
+    withdrawals: Withdrawals
     audit: AuditTrail
     executor: Executor
     settings: DeidentificationSettings
+    sheets: ContactSheets | None = None
     patience_seconds: float = 120.0
     staging_turnstile: Turnstile = field(default_factory=Turnstile)
     research_turnstile: Turnstile = field(default_factory=Turnstile)
@@ -76,7 +84,8 @@ class Failure:
     """Why a study did not get further.
 
     `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone. `kept_under` is where a study
-    stays that could not be linked, in the old pipeline's words.
+    stays that could not be linked, in the old pipeline's words. `finding` is the check that the failure is the answer
+    to, if there is one.
     """
 
     study_key: StudyKey
@@ -86,6 +95,7 @@ class Failure:
     busy: bool = False
     trace: str = field(default="", repr=False)
     kept_under: str = ""
+    finding: Finding | None = None
 
     @property
     def said(self) -> str:
@@ -165,9 +175,14 @@ class _Journey:
             return Failure(key, self._stage, str(error), marks_review=False, busy=True)
         except DicomAssetsError as error:
             is_for_a_person = isinstance(error, StudyError) and not isinstance(error, StudyNotApprovedError)
-            kept_under = NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else ""
             return Failure(
-                key, self._stage, str(error), marks_review=is_for_a_person, trace=error.trace, kept_under=kept_under
+                key,
+                self._stage,
+                str(error),
+                marks_review=is_for_a_person,
+                trace=error.trace,
+                kept_under=NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else "",
+                finding=finding_of_failure(self._stage, error),
             )
         except Exception as error:  # noqa: BLE001  the outer edge of a stage, value-free
             return _unexpected(key, self._stage, error)
@@ -175,6 +190,7 @@ class _Journey:
 
     def _advance(self, stage: Stage) -> None:
         self._go_on()
+        self._refuse_withdrawn()
         audit, key = self._around.audit, self._study.study_key
         audit.event("stage_started", key, {"stage": stage})
         outcome = self._do(stage)
@@ -215,6 +231,7 @@ class _Journey:
             executor=self._around.executor,
             refresh=self._wanted.refresh,
             progress=self._progress(Stage.DEIDENTIFIED),
+            sheets=self._around.sheets,
         )
 
     def _register(self) -> StageOutcome:
@@ -231,13 +248,12 @@ class _Journey:
 
     def _publish(self) -> StageOutcome:
         """Publish what is still approved: a run may be long, and reviewers go on reviewing."""
-        approval = self._around.review_db.approval(self._study.reviewed.study_uid)
-        if approval.version != self._study.reviewed.version:
-            raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
+        self._require_approval()
         deidentified = self._deidentified()
         around, key = self._around, self._study.study_key
         if standing_registration(around.store, key, self._pulled(), deidentified, around.registration) is None:
             raise _not_ready(Stage.REGISTERED)
+        around.withdrawals.is_sending(key)
         outcome = publish_study(
             key,
             deidentified,
@@ -248,7 +264,9 @@ class _Journey:
             patience=self._patience(),
             turnstile=around.research_turnstile,
         )
+        self._refuse_withdrawn()
         around.review_db.mark_published(self._study.reviewed.study_uid)
+        around.withdrawals.is_settled(key)
         return outcome
 
     def _pulled(self) -> StageFolder:
@@ -271,14 +289,26 @@ class _Journey:
             raise _not_ready(Stage.DEIDENTIFIED)
         return folder
 
+    def _require_approval(self) -> None:
+        approval = self._around.review_db.approval(self._study.reviewed.study_uid)
+        if approval.version != self._study.reviewed.version:
+            raise StudyNotApprovedError("Reviewed again during this run: the next run begins with the study anew.")
+
     def _go_on(self) -> None:
         if self._is_stopped():
             raise RunStoppedError("The run was stopped; the next one goes on from here.")
+
+    def _refuse_withdrawn(self) -> None:
+        """Stop a study that was withdrawn, also while it is being sent: who withdraws it waits for us to let go."""
+        withdrawal = self._around.withdrawals.of(self._study.study_key)
+        if withdrawal is not None and withdrawal.holds_back:
+            raise StudyWithdrawnError(withdrawn_reason(withdrawal))
 
     def _patience(self) -> Patience:
         return Patience(self._around.patience_seconds, self._pause)
 
     def _pause(self, seconds: float, reason: str) -> None:
+        """Wait, perhaps for hours until a window opens, and go on with what is still approved then."""
         waiting = Waiting(self._study.study_key, self._stage, round(seconds, 1), reason)
         facts: dict[str, Fact] = {"stage": waiting.stage or "", "seconds": waiting.seconds, "reason": reason}
         self._around.audit.event("study_waits", waiting.study_key, facts)
@@ -286,14 +316,20 @@ class _Journey:
         until = time.monotonic() + seconds
         while (rest := until - time.monotonic()) > 0:
             self._go_on()
+            self._refuse_withdrawn()
             time.sleep(min(rest, 0.5))
+        self._require_approval()
 
     def _progress(self, stage: Stage) -> Progress:
         last_told = 0
+        looked_at = time.monotonic()
 
         def tell(done: int, total: int) -> None:
-            nonlocal last_told
+            nonlocal last_told, looked_at
             self._go_on()
+            if time.monotonic() - looked_at > WITHDRAWN_SECONDS:
+                looked_at = time.monotonic()
+                self._refuse_withdrawn()
             if done == total or (done - last_told) * 20 >= total:
                 last_told = done
                 facts: dict[str, Fact] = {"stage": stage, "done": done, "total": total}

@@ -11,7 +11,7 @@ from io import BytesIO
 from dicom_assets.deidentification import Deidentified, Profile, Quarantined, UidReplacer, deidentify_instance
 from dicom_assets.errors import ChangedContentError
 from dicom_assets.steps.ports import InstanceSink, InstanceSource
-from dicom_assets.study import FileReceipt, Subject
+from dicom_assets.study import FileReceipt, Stamp, Subject, stamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,24 @@ class DeidentificationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file holds, by its SHA-256 (hex; empty where nobody knows), and how it looked when it was that."""
+
+    sha256: str = ""
+    stamp: Stamp | None = None
+
+    def is_as(self, content: bytes, stamp: Stamp) -> bool:
+        """Whether content that was read from the file, which then looked so, is what is expected."""
+        if not self.sha256 or stamp == self.stamp:
+            return True
+        return hashlib.sha256(content).hexdigest() == self.sha256
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Files of one study, each with its content's hash, and all that is needed to de-identify them. *Identified*.
+    """Files of one study and all that is needed to de-identify them. *Identified*."""
 
-    An empty hash is not compared.
-    """
-
-    files: Mapping[str, str]
+    files: Mapping[str, Expected]
     pulled: InstanceSource
     draft: InstanceSink
     settings: DeidentificationSettings
@@ -77,7 +88,8 @@ def _deidentify_file(batch: Batch, name: str, uids: UidReplacer) -> InstanceOutc
     settings = batch.settings
     with closing(batch.pulled.open(name)) as source:
         content = source.read()
-    if batch.files[name] and hashlib.sha256(content).hexdigest() != batch.files[name]:
+        stamp = stamp_of(source)
+    if not batch.files[name].is_as(content, stamp):
         raise ChangedContentError(
             f"File {name} of stage pulled is not what the staging PACS delivered. "
             "Find out who changed it, clear the error, then run again with `refresh: true`."

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from itertools import islice
 
+from dicom_assets.deidentification import Deidentified
 from dicom_assets.errors import StudyError
-from dicom_assets.steps.deidentify_batch import Batch, InstanceOutcome, deidentify_batch
+from dicom_assets.steps.deidentify_batch import Batch, Expected, InstanceOutcome, deidentify_batch
 from dicom_assets.steps.ports import IdentityDb, Progress
-from dicom_assets.study import PatientIdentity, StudyKey, Subject
+from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
 SMALLEST_BATCH = 8
 """Files that go to a worker process at once: few enough to share a study, many enough to be worth the way."""
@@ -44,7 +45,8 @@ def deidentify_files(
     outcomes = {outcome.source: outcome for outcome in _run(batch, executor, progress)}
     while True:
         used = {original: new for outcome in outcomes.values() for original, new in outcome.uids.items()}
-        in_force = identity_db.record(study_key, patient, used, _values(patient, accession_numbers, batch.subject))
+        values = _values(patient, accession_numbers, batch.subject)
+        in_force = identity_db.record(study_key, patient, used, values, _levels(outcomes.values(), used))
         overruled = {original: new for original, new in in_force.items() if used[original] != new}
         again = [name for name, outcome in outcomes.items() if outcome.uids.keys() & overruled.keys()]
         if not again:
@@ -66,6 +68,16 @@ def _values(
         "PatientBirthDate": {patient.birth_date: ""} if patient.birth_date else {},
         "AccessionNumber": dict.fromkeys(accession_numbers, ""),
     }
+
+
+def _levels(outcomes: Iterable[InstanceOutcome], used: Mapping[str, str]) -> Mapping[str, UidLevel]:
+    """What the original UIDs name, as far as the instances that were written say."""
+    names: dict[str, UidLevel] = {}
+    for outcome in (one.outcome for one in outcomes if isinstance(one.outcome, Deidentified)):
+        names[outcome.study_instance_uid] = UidLevel.STUDY
+        names[outcome.series_instance_uid] = UidLevel.SERIES
+        names[outcome.sop_instance_uid] = UidLevel.INSTANCE
+    return {original: names[new] for original, new in used.items() if new in names}
 
 
 def _run(batch: Batch, executor: Executor, progress: Progress) -> list[InstanceOutcome]:
@@ -103,7 +115,7 @@ def _attempt(batch: Batch, executor: Executor, progress: Progress) -> Iterator[I
             future.cancel()
 
 
-def _parts(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+def _parts(files: Mapping[str, Expected]) -> Iterator[Mapping[str, Expected]]:
     remaining = iter(files.items())
     size = max(SMALLEST_BATCH, -(-len(files) // MOST_BATCHES))
     while part := dict(islice(remaining, size)):

@@ -18,7 +18,7 @@ from dicom_assets.deidentification import (
     read_identity,
 )
 from dicom_assets.errors import ChangedContentError, StorageError, StudyError
-from dicom_assets.steps.deidentify_batch import Batch, DeidentificationSettings, InstanceOutcome
+from dicom_assets.steps.deidentify_batch import Batch, DeidentificationSettings, Expected, InstanceOutcome
 from dicom_assets.steps.deidentify_files import deidentify_files
 from dicom_assets.steps.folder_names import FolderNames
 from dicom_assets.steps.ports import Folder, IdentityDb, InstanceSource
@@ -176,7 +176,7 @@ class _FolderJob:
         uids = {uid for one in identities for uid in (one.study_uid, one.series_uid, one.sop_uid)} - {""}
         said = {value for one in identities for value in asdict(one.patient).values()} | set(accession_numbers)
         batch = Batch(
-            files=dict.fromkeys(names, ""),
+            files=dict.fromkeys(names, Expected()),
             pulled=self._folder.source,
             draft=self._folder.draft,
             settings=self._settings,

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dicom_assets.deidentification import Deidentified, EpochRequest, Profile, Quarantined
 from dicom_assets.deidentification.options import Option
 from dicom_assets.steps.aliases import alias_of
+from dicom_assets.steps.contact_sheets import ContactSheets
 from dicom_assets.steps.deidentify_batch import (
     Batch,
     DeidentificationSettings,
+    Expected,
     InstanceOutcome,
 )
 from dicom_assets.steps.deidentify_files import deidentify_files
+from dicom_assets.steps.hold_back import held_back_input, without_held_back
+from dicom_assets.steps.look_over import look_over
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.ports import IdentityDb, Progress, Registration, StageFolder, StudyStore
 from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKey, Subject
@@ -24,7 +28,7 @@ from dicom_assets.study import PatientIdentity, QuarantineReason, Stage, StudyKe
 
 @dataclass(frozen=True, slots=True)
 class PulledFacts:
-    """What a pulled study says of itself; `files` to content hash. *Identified*."""
+    """What a pulled study says of itself: content hash and UIDs (study, series, instance) by file. *Identified*."""
 
     files: Mapping[str, str]
     patient: PatientIdentity
@@ -32,6 +36,7 @@ class PulledFacts:
     uids: frozenset[str]
     accession_numbers: Sequence[str]
     earliest_dates: Sequence[str] = ()
+    uids_of: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
 
 def read_pulled(pulled: StageFolder) -> PulledFacts:
@@ -49,6 +54,10 @@ def read_pulled(pulled: StageFolder) -> PulledFacts:
         uids=frozenset(identity[name] for identity in identities for name in uid_fields),
         accession_numbers=accession_numbers,
         earliest_dates=[identity.get("earliest_date", "") for identity in identities],  # not noted by older versions
+        uids_of={
+            entry["file"]: [entry["identity"][name] for name in uid_fields] if entry["identity"] else ()
+            for entry in instances
+        },
     )
 
 
@@ -63,8 +72,9 @@ def deidentify_study(
     executor: Executor,
     refresh: bool,
     progress: Progress,
+    sheets: ContactSheets | None = None,
 ) -> StageOutcome:
-    """De-identify a pulled study unless that stands already.
+    """De-identify a pulled study unless that stands already; `sheets` draws its contact sheet.
 
     Raises:
         ChangedContentError: a file is not what was pulled.
@@ -72,14 +82,15 @@ def deidentify_study(
     """
     facts = read_pulled(pulled)
     subject = subject_of(facts, settings.profile, identity_db, registration)
-    inputs = _inputs(pulled, subject, settings)
+    held_back = store.held_back(study_key)
+    inputs = _inputs(pulled, subject, settings) | held_back_input(held_back)
     finished = None if refresh else standing(store, study_key, Stage.DEIDENTIFIED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.DEIDENTIFIED, finished, redone=False)
     watch = Stopwatch()
     draft = store.draft(study_key, Stage.DEIDENTIFIED)
     batch = Batch(
-        files=facts.files,
+        files={name: Expected(sha256, pulled.stamp_of(name)) for name, sha256 in facts.files.items()},
         pulled=pulled,
         draft=draft,
         settings=settings,
@@ -90,13 +101,20 @@ def deidentify_study(
     outcomes = deidentify_files(
         study_key, batch, facts.patient, facts.accession_numbers, identity_db, executor, progress
     )
+    if held_back:
+        replacements = identity_db.replacements(facts.uids)
+        outcomes = [
+            without_held_back(one, facts.uids_of[one.source], replacements, held_back, draft) for one in outcomes
+        ]
+    seen = look_over(pulled, draft, outcomes, executor, sheets)
     folder = commit(
         draft,
         study_key,
         Stage.DEIDENTIFIED,
         inputs=inputs,
-        facts=_facts(outcomes, settings.profile, watch),
+        facts={**_facts(outcomes, settings.profile, watch), **seen},
         content=_content(outcomes),
+        written={outcome.source: outcome.receipt for outcome in outcomes if outcome.receipt is not None},
     )
     return StageOutcome(study_key, Stage.DEIDENTIFIED, folder, redone=True)
 
@@ -112,7 +130,8 @@ def standing_deidentification(
 ) -> StageFolder | None:
     """The finished stage if it is what these settings would make of the pulled study, else None."""
     subject = subject_of(read_pulled(pulled), settings.profile, identity_db, registration)
-    return standing(store, study_key, Stage.DEIDENTIFIED, _inputs(pulled, subject, settings))
+    inputs = _inputs(pulled, subject, settings) | held_back_input(store.held_back(study_key))
+    return standing(store, study_key, Stage.DEIDENTIFIED, inputs)
 
 
 def _inputs(pulled: StageFolder, subject: Subject, settings: DeidentificationSettings) -> dict[str, str]:
@@ -150,6 +169,7 @@ def _facts(outcomes: Sequence[InstanceOutcome], profile: Profile, watch: Stopwat
         "quarantined_by_reason": dict(Counter(str(q.reason) for q in kept_back).most_common()),
         "protocol_series_instances": protocol,
         "pixels_cleaned": sum(bool(d.pixels) for d in done),
+        "residual_scan": "passed",
         "study_instance_uid": done[0].study_instance_uid if has_new_uids else "",
         "seconds": watch.seconds(),
     }

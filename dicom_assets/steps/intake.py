@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,7 +12,10 @@ from contextlib import closing
 from dicom_assets.deidentification import InstanceIdentity, UnreadableInstanceError, read_identity
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.ports import FileInWriting, StageDraft
-from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing
+from dicom_assets.study import FileReceipt, InstanceRef, Piece, StudyListing, stamp_of
+
+_ASIDE = ".again-"
+"""Between the name of an instance's file and the number of a later copy."""
 
 
 class Intake:
@@ -34,11 +38,23 @@ class Intake:
         self._contents: dict[str, set[str]] = {}
         self._in_writing: set[str] = set()
         self._again = 0
+        self.arrived_bytes = 0
+        """Of all whole files that came, again or not; not those of an earlier run."""
+        self.last_gain = time.monotonic()
+        """When an instance was last kept that was not there before: what only begins, and breaks off, is no gain."""
 
     def take_over_leftovers(self) -> None:
-        """Keep the whole instances that a killed run left in the draft, drop everything else."""
+        """Keep the whole instances that a killed run left in the draft, drop everything else.
+
+        Of an instance that came with two contents neither is kept: which one is right is for the PACS to say anew.
+        """
         uid_of = {name: uid for uid, name in self._names.items()}
-        for name in self._draft.names():
+        left = self._draft.names()
+        doubtful = {first for name in left for first, mark, _ in [name.partition(_ASIDE)] if mark}
+        for name in left:
+            if name.partition(_ASIDE)[0] in doubtful:
+                self._draft.discard(name)
+                continue
             identity = self._read_identity(name)
             uid = uid_of.get(name, "")
             if self.listing.instances is None and identity is not None:
@@ -51,8 +67,9 @@ class Intake:
 
     def _receipt_of(self, name: str) -> FileReceipt:
         with closing(self._draft.open(name)) as file:
+            stamp = stamp_of(file)
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has `readinto`
-            return FileReceipt(digest, file.tell())
+            return FileReceipt(digest, file.tell(), stamp)
 
     def _take(self, uid: str, name: str, receipt: FileReceipt, identity: InstanceIdentity | None) -> None:
         with self._mutex:
@@ -71,7 +88,7 @@ class Intake:
                 self._in_writing.add(sop_instance_uid)
             else:
                 self._again += 1
-                name = f"{name}.again-{self._again}"
+                name = f"{name}{_ASIDE}{self._again}"
         try:
             file = self._draft.begin(name)
         except BaseException:
@@ -88,10 +105,14 @@ class Intake:
     def arrived(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """The first copy of an instance is on disk."""
         self._take(uid, name, receipt, self._read_identity(name))
+        with self._mutex:
+            self.arrived_bytes += receipt.size_bytes
+            self.last_gain = time.monotonic()
 
     def arrived_again(self, uid: str, name: str, receipt: FileReceipt) -> None:
         """Another copy is on disk; it stays there, aside, if it is not the same as the first."""
         with self._mutex:
+            self.arrived_bytes += receipt.size_bytes
             contents = self._contents.setdefault(uid, set())
             is_known = receipt.sha256 in contents
             contents.add(receipt.sha256)

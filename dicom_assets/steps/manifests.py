@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicom_assets.steps.ports import StageDraft, StageFolder, StudyStore
-from dicom_assets.study import Fact, Stage, StudyKey
+from dicom_assets.study import Fact, FileReceipt, Stage, StudyKey
 
 FORMAT = 1
 
@@ -64,6 +64,7 @@ def commit(
     inputs: Mapping[str, str],
     facts: Mapping[str, Fact],
     content: Mapping[str, Any],
+    written: Mapping[str, FileReceipt] | None = None,
 ) -> StageFolder:
     """Finish a stage with its manifest. `facts` may be shown to anybody, `content` stays in the folder."""
     manifest = {
@@ -74,4 +75,4 @@ def commit(
         "facts": dict(facts),
         **content,
     }
-    return draft.commit(manifest)
+    return draft.commit(manifest, written or {})

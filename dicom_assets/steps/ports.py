@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.study import (
@@ -21,11 +21,14 @@ from dicom_assets.study import (
     ReviewConflict,
     ReviewedStudy,
     Stage,
+    Stamp,
     StoreOutcome,
     StudyKey,
     StudyListing,
     Subject,
+    UidLevel,
 )
+from dicom_assets.withdrawal import Withdrawal, WithdrawalState
 
 
 class Pacs(Protocol):
@@ -55,8 +58,11 @@ class Pacs(Protocol):
 class StagingPacs(Pacs, Protocol):
     """The PACS that holds identified studies."""
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
         """Ask once; hand every instance that arrives to `receive`. Never raises for what did not arrive.
+
+        Returns:
+            What the PACS says went wrong, value-free; nothing where it says that all is well.
 
         Raises:
             PacsAwayError: no association for now, or it was lost on the way.
@@ -85,6 +91,24 @@ class ResearchPacs(Pacs, Protocol):
         """
 
 
+class StudyRemover(Protocol):
+    """A way to have a research PACS delete a study."""
+
+    @property
+    def name(self) -> str:
+        """What is asked and how, for the person who is asked whether to do it."""
+
+    def remove(self, study_uid: str, ours: Collection[str]) -> int:
+        """Have the whole study deleted and return how many instances the PACS said it had; whether they went is not
+        told. `ours` are SOP Instance UIDs that we published.
+
+        Raises:
+            RemovalNotOfferedError: the PACS does not let us, or what it has is not a de-identified study of ours.
+            PacsAwayError: it can't be asked for now.
+            PacsError: it failed.
+        """
+
+
 class ReviewDb(Protocol):
     """The database of django-dicom-review. It is asked, and told of the outcome; it owns the reviews."""
 
@@ -109,6 +133,21 @@ class ReviewDb(Protocol):
 
     def mark_error(self, study_uid: str, message: str) -> None:
         """Set the processing error of every row of the study; `message` holds no value."""
+
+    def mark_withdrawn(self, study_uid: str, message: str, *, is_gone: bool) -> None:
+        """Set the processing error of every row, published or not; with `is_gone` take `image_published` off as well.
+
+        Doing it again changes nothing; a study without a row is none of this database's.
+        """
+
+    def objections_to(self, study_uid: str) -> tuple[tuple[str, ...], str]:
+        """What rows and reviews of a study hold against it, whether or not it is published, and their version."""
+
+    def is_published(self, study_uid: str) -> bool:
+        """Whether a row of the study says so."""
+
+    def mark_lifted(self, study_uid: str) -> None:
+        """Take `image_published` and the processing error off every row, so that the next run looks at the study."""
 
 
 class IdentityDb(Protocol):
@@ -142,11 +181,13 @@ class IdentityDb(Protocol):
         patient: PatientIdentity,
         uids: Mapping[str, str],
         values: Mapping[str, Mapping[str, str]],
+        levels: Mapping[str, UidLevel] | None = None,
     ) -> Mapping[str, str]:
         """Record a study's mappings in one transaction and return the UID mappings in force.
 
         Where a UID was recorded before, the recorded replacement wins and is what comes back.
-        `values` maps an attribute's keyword to its original -> replacement pairs.
+        `values` maps an attribute's keyword to its original -> replacement pairs, `levels` an original UID to what
+        it names in this study.
         """
 
 
@@ -172,6 +213,31 @@ class Registration(Protocol):
 
         Raises:
             RegistrationRefusedError: the study can't be linked; the message goes to the review row.
+        """
+
+
+@runtime_checkable
+class Unlinking(Protocol):
+    """What a registration hook may offer besides: taking back what it wrote of a study."""
+
+    def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
+        """Take a withdrawn study's link with its images back; doing it again changes nothing.
+
+        `study_uids` are its replacements. Returns counts of rows.
+        """
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """A registration that can be asked what it holds of a study."""
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows there are of the study (`rows_found`), and how many say what registering it would write.
+
+        The latter are `rows_agreeing`. Changes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
         """
 
 
@@ -257,11 +323,17 @@ class StageDraft(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Read an instance file of the draft."""
 
+    def take(self, name: str, path: Path) -> None:
+        """Put in an instance file of a finished stage, as it is."""
+
     def discard(self, name: str) -> None:
         """Drop one instance file of the draft."""
 
-    def commit(self, manifest: Mapping[str, Any]) -> StageFolder:
-        """Make the stage visible in one rename, in place of what was there before."""
+    def attach(self, name: str, content: bytes) -> None:
+        """Write something for people to look at, which goes when the stage's images go."""
+
+    def commit(self, manifest: Mapping[str, Any], written: Mapping[str, FileReceipt]) -> StageFolder:
+        """Make the stage visible in one rename, in place of what was there before; `written` are its instance files."""
 
 
 class StageFolder(Protocol):
@@ -279,6 +351,15 @@ class StageFolder(Protocol):
     def path_of(self, name: str) -> Path:
         """Where an instance file lies, for those who must have a path."""
 
+    def stamp_of(self, name: str) -> Stamp | None:
+        """How an instance file looked when this process finished the stage; None where another process did."""
+
+    def names(self) -> Sequence[str]:
+        """The instance files that are there, sorted."""
+
+    def attachment(self, name: str) -> bytes | None:
+        """What was attached under this name, None where there is no such thing."""
+
 
 class StudyStore(Protocol):
     """The folders of all studies."""
@@ -293,8 +374,53 @@ class StudyStore(Protocol):
     def finished(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
         """A finished stage, or None."""
 
+    def recorded(self, study_key: StudyKey, stage: Stage) -> StageFolder | None:
+        """A stage that was finished once, though its images may be gone by now; or None."""
+
+    def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:
+        """The manifest of a stage that was finished once, also where its images were removed or it was taken back."""
+
+    def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
+        """The manifests of that stage of all other studies that have it and of which it was not taken back."""
+
+    def retire(self, study_key: StudyKey, stage: Stage) -> None:
+        """Let a finished stage count as not done; its manifest stays to be read about. The study has to be locked."""
+
     def draft(self, study_key: StudyKey, stage: Stage, *, resume: str = "") -> StageDraft:
         """A draft to write the stage into; it still holds what a killed run left that named the same `resume`."""
+
+    def held_back(self, study_key: StudyKey) -> frozenset[str]:
+        """De-identified UIDs of studies, series and instances that a person wants kept back."""
+
+    def hold_back(self, study_key: StudyKey, uids: Collection[str]) -> None:
+        """Keep back what has these UIDs, and nothing else any more."""
+
+
+class Withdrawals(Protocol):
+    """What is known of withdrawn studies. Any number of processes may use it."""
+
+    def of(self, study_key: StudyKey) -> Withdrawal | None:
+        """What is known of a study's withdrawal; None for a study that never was.
+
+        Raises:
+            StorageError: nobody can tell.
+        """
+
+    def all(self) -> Sequence[Withdrawal]:
+        """Every withdrawal, lifted ones too.
+
+        Raises:
+            StorageError: a record can't be read.
+        """
+
+    def set(self, found: Withdrawal, state: WithdrawalState, by: str) -> Withdrawal:
+        """Bring a study's withdrawal into a state; what is there already stays as it is."""
+
+    def is_sending(self, study_key: StudyKey) -> None:
+        """Write down that a study may be in the research PACS from now on, in parts or whole."""
+
+    def is_settled(self, study_key: StudyKey) -> None:
+        """Forget that a study is on its way: the review database says that it is published, or it is gone again."""
 
 
 class AuditTrail(Protocol):

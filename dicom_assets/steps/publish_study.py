@@ -48,20 +48,26 @@ def publish_study(
     instances: Instances = manifest["instances"]
     study_uid = instances[0]["study_instance_uid"]
     hashes = {instance["sop_instance_uid"]: instance["sha256"] for instance in instances}
-    listing = patience.keep_trying(lambda: research_pacs.find_study(study_uid))
+
+    def listed() -> StudyListing:
+        return patience.keep_trying(lambda: research_pacs.find_study(study_uid))
+
     finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
-    if finished is not None and _is_all_there(listing, finished.manifest()["hashes"]):
+    if finished is not None and _is_all_there(listed(), finished.manifest()["hashes"]):
         return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
     draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
     before = _sent_before(store, study_key, draft, research_pacs)
-    turnstile.wait(patience.pause)
+    began = turnstile.wait(patience.pause)
     watch = Stopwatch()
+    listing = listed()  # what is there now: the wait may have taken hours
     _refuse_outdated(listing, hashes, before)
     draft.write(_JOURNAL, json.dumps({"research_pacs": research_pacs.name, "hashes": hashes}).encode())
     outgoing = [_outgoing(deidentified, instance) for instance in instances]
     sending = Sending(study_uid, outgoing, research_pacs, patience, progress)
-    sent = sending.send(listing)
-    turnstile.passed(sum(item.size_bytes for item in sent))
+    try:
+        sent = sending.send(listing)
+    finally:
+        turnstile.passed(sending.stored_bytes, began)
     facts = {
         "instances": len(instances),
         "series": len({instance["series_instance_uid"] for instance in instances}),
@@ -125,4 +131,5 @@ def _outgoing(deidentified: StageFolder, instance: Mapping[str, Any]) -> Outgoin
         path=deidentified.path_of(instance["file"]),
         sha256=instance["sha256"],
         size_bytes=instance["bytes"],
+        stamp=deidentified.stamp_of(instance["file"]),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, StageFolder, StagingPacs, StudyStore
 from dicom_assets.steps.requests import requests_for
 from dicom_assets.steps.turnstile import Turnstile
-from dicom_assets.study import IncomingFile, PatientIdentity, Receive, Retrieval, ReviewedStudy, Stage, StudyKey
+from dicom_assets.study import Fact, IncomingFile, PatientIdentity, Receive, Retrieval, ReviewedStudy, Stage, StudyKey
 
 ROUNDS = 3
 """How many times the staging PACS is asked for what is missing before the study fails."""
@@ -45,7 +44,7 @@ def pull_study(
     finished = None if refresh else standing(store, study_key, Stage.PULLED, inputs)
     if finished is not None:
         return StageOutcome(study_key, Stage.PULLED, finished, redone=False)
-    turnstile.wait(patience.pause)
+    began = turnstile.wait(patience.pause)
     watch = Stopwatch()
     listing = patience.keep_trying(lambda: staging_pacs.find_study(reviewed.study_uid))
     if not listing.total:
@@ -53,23 +52,28 @@ def pull_study(
     draft = store.draft(study_key, Stage.PULLED, resume="" if refresh else digest_of(inputs))
     intake = Intake(reviewed.study_uid, listing, draft)
     intake.take_over_leftovers()
-    _retrieve_all(intake, staging_pacs, patience, progress)
+    try:
+        _retrieve_all(intake, staging_pacs, patience, progress)
+    finally:
+        turnstile.passed(intake.arrived_bytes, began)
     identities = _identities(intake)
     intake.drop_what_is_aside()
-    size_bytes = sum(receipt.size_bytes for receipt in intake.received.values())
-    turnstile.passed(size_bytes)
-    facts = {
+    complete_by = "counts" if listing.instances is None else "instances"
+    facts: dict[str, Fact] = {
         "instances": len(intake.received),
+        "listed": listing.total,
+        "complete_by": complete_by,
         "series": len({identity.series_uid for identity in identities.values() if identity is not None}),
-        "bytes": size_bytes,
+        "bytes": sum(receipt.size_bytes for receipt in intake.received.values()),
         "unreadable": sum(identity is None for identity in identities.values()),
         "seconds": watch.seconds(),
     }
     content = {
-        "complete_by": "counts" if listing.instances is None else "instances",
+        "complete_by": complete_by,
         "instances": [_entry(intake, uid, identity) for uid, identity in identities.items()],
     }
-    folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content)
+    written = {intake.name_of(uid): receipt for uid, receipt in intake.received.items()}
+    folder = commit(draft, study_key, Stage.PULLED, inputs=inputs, facts=facts, content=content, written=written)
     return StageOutcome(study_key, Stage.PULLED, folder, redone=True)
 
 
@@ -86,57 +90,60 @@ def _inputs(reviewed: ReviewedStudy, staging_pacs: StagingPacs) -> dict[str, str
 
 def _retrieve_all(intake: Intake, staging_pacs: StagingPacs, patience: Patience, progress: Progress) -> None:
     total = intake.listing.total
-    last_gain = time.monotonic()
 
     def receive(sop_instance_uid: str) -> IncomingFile:
-        nonlocal last_gain
-        last_gain = time.monotonic()
         progress(min(len(intake.received), total), total)
         return intake.receive(sop_instance_uid)
 
-    def ask() -> PacsStatusError | None:
+    def ask() -> _Answer:
         return _ask(requests_for(intake, round_number), staging_pacs, receive)
 
     failure: PacsError | None = None
+    said = ""
     for round_number in range(ROUNDS):
         patience.pause_before_round(round_number)
         try:
-            failure = patience.keep_trying(ask, last_gain=lambda: last_gain)
+            failure, said = patience.keep_trying(ask, last_gain=lambda: intake.last_gain)
         except PacsError as error:
             failure = error
             break
         if not intake.missing_count():
             break
     progress(min(len(intake.received), total), total)
-    _judge(intake, failure)
+    _judge(intake, failure, said)
 
 
-def _ask(retrievals: Sequence[Retrieval], staging_pacs: StagingPacs, receive: Receive) -> PacsStatusError | None:
-    """Ask for each once, as many at a time as there may be connections; returns a failure that was the PACS's answer.
+_Answer = tuple[PacsStatusError | None, str]
+"""A failure that ended a retrieval, and what else the PACS said went wrong."""
+
+
+def _ask(retrievals: Sequence[Retrieval], staging_pacs: StagingPacs, receive: Receive) -> _Answer:
+    """Ask for each once, as many at a time as there may be connections; returns what the PACS answered.
 
     Raises:
         PacsError: the PACS can't be asked.
         DicomAssetsError: what was received could not be taken in, or the run was ended.
     """
+    failure: PacsStatusError | None = None
+    said = ""
     if not retrievals:
-        return None
-    answer: PacsStatusError | None = None
+        return failure, said
     with ThreadPoolExecutor(min(len(retrievals), staging_pacs.connections), "retrieve") as pool:
         futures = [pool.submit(staging_pacs.retrieve, retrieval, receive) for retrieval in retrievals]
         try:
             for future in as_completed(futures):
                 try:
-                    future.result()
+                    said = future.result() or said
                 except PacsStatusError as error:
-                    answer = error
+                    failure = error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return answer
+    return failure, said
 
 
-def _judge(intake: Intake, failure: PacsError | None) -> None:
-    """Raise for what did not arrive, or arrived with two contents."""
+def _judge(intake: Intake, failure: PacsError | None, said: str) -> None:
+    """Raise for what did not arrive, or arrived with two contents; `said` is what the PACS has to say about it."""
     if differing := intake.drop_differing_duplicates():
         raise StudyError(
             f"{differing} instance(s) arrived twice with different content under one "
@@ -149,8 +156,9 @@ def _judge(intake: Intake, failure: PacsError | None) -> None:
     if failure is not None and not blames_study:
         raise PacsError(f"{missing} of {total} instances did not arrive: {failure}")
     raise IncompleteStudyError(
-        f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS lists "
-        "them. Have it repaired, then clear the error and run again: what arrived is kept."
+        f"{missing} of {total} instances did not arrive, asked for {ROUNDS} times, though the staging PACS "
+        f"{'counts' if intake.listing.instances is None else 'lists'} them{said and f'; {said}'}. "
+        "Have it repaired, then clear the error and run again: what arrived is kept."
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.deidentify_study import read_pulled
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
-from dicom_assets.steps.ports import IdentityDb, Registration, StageFolder, StudyStore
+from dicom_assets.steps.ports import IdentityDb, ReadsBack, Registration, StageFolder, StudyStore
 from dicom_assets.study import Fact, RegisteredStudy, Stage, StudyKey
 
 
@@ -35,16 +35,19 @@ def register_study(
     if finished is not None:
         return StageOutcome(study_key, Stage.REGISTERED, finished, redone=False)
     watch = Stopwatch()
-    study = _registered_study(study_key, pulled, deidentified, identity_db)
+    study = registered_study(study_key, pulled, deidentified, identity_db)
     rows: Mapping[str, int] = {}
+    read_back: Mapping[str, int] = {}
     if dry_run:
         registration.check(study)
     else:
         rows = registration.register(study)
+        read_back = registration.read_back(study) if isinstance(registration, ReadsBack) else {}
     facts: dict[str, Fact] = {
         "instances": study.number_of_instances,
         "series": study.number_of_series,
         "rows": dict(rows),
+        **read_back,
         "study_instance_uid": deidentified.manifest()["facts"]["study_instance_uid"],
         "seconds": watch.seconds(),
     }
@@ -81,10 +84,10 @@ def require_something(deidentified: StageFolder) -> None:
         raise StudyError(f"Every instance was quarantined ({reasons}): there is nothing to publish.")
 
 
-def _registered_study(
+def registered_study(
     study_key: StudyKey, pulled: StageFolder, deidentified: StageFolder, identity_db: IdentityDb
 ) -> RegisteredStudy:
-    """The alias is the one that the instances carry, whatever the registration would say by now."""
+    """What registration is told. The alias is the one that the instances carry, whatever it would say by now."""
     originals = read_pulled(pulled)
     manifest = deidentified.manifest()
     instances = manifest["instances"]

@@ -11,11 +11,16 @@ from dicom_assets.steps.advance_study import Failure, Surroundings, Waiting, Wan
 from dicom_assets.steps.manifests import StageOutcome
 from dicom_assets.steps.select_studies import SelectedStudy
 
+MOST_STUDIES_WAITING = 2
+"""Studies in flight beyond the number of workers: most of a study's time is waiting for a PACS."""
+
 
 def run_studies(
     studies: Sequence[SelectedStudy], around: Surroundings, wanted: Wanted, workers: int
 ) -> Generator[StageOutcome | Waiting | Failure]:
-    """Advance the studies, `workers` of them at a time, and yield each finished stage, each wait and each failure.
+    """Advance the studies, several at a time, and yield each finished stage, each wait and each failure.
+
+    One worker has one study after the other; several have up to two studies more than they are in flight.
 
     Studies advance on threads; everything is yielded on the caller's. When the caller goes away, the studies in
     flight stop at the next instance.
@@ -31,7 +36,7 @@ def run_studies(
         finally:
             news.put(None)
 
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="study")
+    pool = ThreadPoolExecutor(max_workers=workers + min(workers - 1, MOST_STUDIES_WAITING), thread_name_prefix="study")
     try:
         for study in studies:
             pool.submit(work, study)

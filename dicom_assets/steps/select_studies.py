@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dicom_assets.errors import ConfigurationError, StudyNotApprovedError
-from dicom_assets.steps.ports import IdentityDb, ReviewDb
+from dicom_assets.errors import ConfigurationError, StorageError, StudyNotApprovedError
+from dicom_assets.steps.ports import IdentityDb, ReviewDb, Withdrawals
 from dicom_assets.study import ReviewedStudy, StudyKey
+from dicom_assets.withdrawal import Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,15 @@ class Selection:
 def select_from_queue(
     review_db: ReviewDb,
     identity_db: IdentityDb,
+    withdrawals: Withdrawals,
     *,
     limit: int,
     is_done: Callable[[SelectedStudy], bool],
 ) -> Selection:
     """The oldest approvals, at most `limit` of them; `waiting` says how many more there are.
 
-    Those that are done as far as the run goes are passed over: where it does not publish, they stay in the queue and
-    would otherwise be all that it ever takes.
+    Withdrawn studies are passed over, whatever their rows say. So are those that are done as far as the run goes: where
+    it does not publish, they stay in the queue and would otherwise be all that it ever takes.
     """
     studies: list[SelectedStudy] = []
     waiting = 0
@@ -61,7 +63,7 @@ def select_from_queue(
             waiting += 1
             continue
         study = SelectedStudy(identity_db.study_key(reviewed.study_uid), reviewed)
-        if not is_done(study):
+        if _withdrawn(withdrawals, study.study_key) is None and not is_done(study):
             studies.append(study)
     conflicts = [
         Conflict(identity_db.study_key(conflict.study_uid), conflict.review_ids, conflict.reasons)
@@ -70,7 +72,9 @@ def select_from_queue(
     return Selection(studies, conflicts, standing_counts=review_db.standing_counts(), waiting=waiting)
 
 
-def select_by_key(review_db: ReviewDb, identity_db: IdentityDb, study_keys: Sequence[StudyKey]) -> Selection:
+def select_by_key(
+    review_db: ReviewDb, identity_db: IdentityDb, withdrawals: Withdrawals, study_keys: Sequence[StudyKey]
+) -> Selection:
     """The studies behind these keys, as far as the review database approves them still."""
     studies = []
     refused: dict[StudyKey, str] = {}
@@ -80,5 +84,25 @@ def select_by_key(review_db: ReviewDb, identity_db: IdentityDb, study_keys: Sequ
         except (StudyNotApprovedError, ConfigurationError) as error:
             refused[study_key] = str(error)
         else:
-            studies.append(SelectedStudy(study_key, reviewed))
+            withdrawal = _withdrawn(withdrawals, study_key)
+            if withdrawal is None:
+                studies.append(SelectedStudy(study_key, reviewed))
+            else:
+                refused[study_key] = withdrawn_reason(withdrawal)
     return Selection(studies, refused=refused)
+
+
+def withdrawn_reason(withdrawal: Withdrawal) -> str:
+    """Why a withdrawn study gets no further, and what lets it."""
+    return (
+        f"Withdrawn: {withdrawal.said()}. It is published again only after `dicom-assets withdraw "
+        f"{withdrawal.study_key} --lift`."
+    )
+
+
+def _withdrawn(withdrawals: Withdrawals, study_key: StudyKey) -> Withdrawal | None:
+    try:
+        withdrawal = withdrawals.of(study_key)
+    except StorageError:  # a record that can't be read: the study fails on its way, and the others go on
+        return None
+    return withdrawal if withdrawal is not None and withdrawal.holds_back else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
-from dicom_assets.errors import PacsAwayError, PacsError, StudyError
+from dicom_assets.errors import PacsAwayError, StudyError
 from dicom_assets.steps.patience import Patience
 from dicom_assets.steps.ports import Progress, ResearchPacs
 from dicom_assets.study import Commitment, Fact, OutgoingInstance, StoreOutcome, StudyListing
+
+MOST_NAMED = 5
+"""Files that a message names."""
 
 
 class Sending:
@@ -32,6 +35,11 @@ class Sending:
         self._stored: set[str] = set()
         self._last_gain = time.monotonic()
         self.transcoded: dict[str, str] = {}
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all instances that the PACS took."""
+        return sum(self._outgoing[uid].size_bytes for uid in self._stored)
 
     def send(self, listing: StudyListing) -> Sequence[OutgoingInstance]:
         """Send what the PACS lacks, again where it is away or busy for a while; returns what was sent.
@@ -60,17 +68,18 @@ class Sending:
                     self.transcoded[outcome.sop_instance_uid] = outcome.transcoded_to
                 self._progress(len(self._stored), len(to_send))
         if problems:
-            raise _not_taken(problems, len(to_send))
+            raise self._not_taken(problems, len(to_send))
 
     def confirm(self) -> Mapping[str, Fact]:
         """See that all are there, and have the PACS commit itself where it offers that; returns how it was seen.
+
+        Some PACSs show what they stored only after a while: they are looked at again for as long as the patience lasts.
 
         Raises:
             PacsError: it does not show all of what it said it stored.
             StudyError: it holds others under this study, or does not commit itself to all.
         """
-        listing = self._patience.keep_trying(lambda: self._research_pacs.find_study(self._study_uid))
-        self._compare(listing)
+        listing = self._patience.keep_trying(self._seen)
         outgoing = list(self._outgoing.values())
         commitment = self._patience.keep_trying(lambda: self._research_pacs.commit(outgoing))
         if commitment is not None:
@@ -80,17 +89,23 @@ class Sending:
             "storage_commitment": "not offered" if commitment is None else "committed",
         }
 
+    def _seen(self) -> StudyListing:
+        listing = self._research_pacs.find_study(self._study_uid)
+        self._compare(listing)
+        return listing
+
     def _compare(self, listing: StudyListing) -> None:
         wanted = self._outgoing.keys()
         if listing.instances is None:
-            missing, surplus = len(wanted) - listing.total, listing.total - len(wanted)
+            missing, surplus, which = len(wanted) - listing.total, listing.total - len(wanted), ""
         else:
             present = {ref.sop_instance_uid for ref in listing.instances}
             missing, surplus = len(wanted - present), len(present - wanted)
+            which = self._files(wanted - present)
         if missing > 0:
-            raise PacsError(
+            raise PacsAwayError(
                 f"The research PACS answered that it stored all, but does not show {missing} of {len(wanted)} "
-                "instances: run again, only what is missing will be sent."
+                f"instances{which}: run again, only what is missing will be sent."
             )
         if surplus > 0:
             raise StudyError(
@@ -100,20 +115,27 @@ class Sending:
 
     def _judge(self, commitment: Commitment) -> None:
         wanted = self._outgoing.keys()
-        open_ones = len(wanted - commitment.committed)
-        if open_ones:
+        if open_ones := wanted - commitment.committed:
             counts = Counter(f"0x{reason:04X}" for uid, reason in commitment.failed.items() if uid in wanted)
             said = ", ".join(f"{count} with reason {reason}" for reason, count in counts.most_common())
             raise StudyError(
-                f"The research PACS shows all instances, but does not commit itself to keeping {open_ones} of "
-                f"{len(wanted)} ({said or 'without a reason'}): see its own log, then clear the error and run again."
+                f"The research PACS shows all instances, but does not commit itself to keeping {len(open_ones)} of "
+                f"{len(wanted)} ({said or 'without a reason'}){self._files(open_ones)}: see its own log, then clear "
+                "the error and run again."
             )
 
+    def _not_taken(self, problems: Sequence[StoreOutcome], total: int) -> Exception:
+        by_problem: dict[str, list[str]] = defaultdict(list)
+        for outcome in problems:
+            by_problem[outcome.problem].append(outcome.sop_instance_uid)
+        said = "; ".join(f"{len(uids)} {problem}{self._files(uids)}" for problem, uids in by_problem.items())
+        message = f"The research PACS did not take {len(problems)} of {total} instances: {said}."
+        if all(outcome.retriable for outcome in problems):
+            return PacsAwayError(f"{message} It may take them later; run again.")
+        return StudyError(f"{message} See its own log, or have it accept these.")
 
-def _not_taken(problems: Sequence[StoreOutcome], total: int) -> Exception:
-    counts = Counter(outcome.problem for outcome in problems)
-    said = "; ".join(f"{count} {problem}" for problem, count in counts.most_common())
-    message = f"The research PACS did not take {len(problems)} of {total} instances: {said}."
-    if all(outcome.retriable for outcome in problems):
-        return PacsAwayError(f"{message} It is out of resources; run again later.")
-    return StudyError(f"{message} See its own log, or have it accept these.")
+    def _files(self, uids: Iterable[str]) -> str:
+        """Which instances these are: their files in stage deidentified, whose names say nothing; the first of many."""
+        names = sorted(self._outgoing[uid].path.name for uid in uids)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f" ({', '.join(names[:MOST_NAMED])}{more} of stage deidentified)" if names else ""

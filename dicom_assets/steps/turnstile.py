@@ -37,13 +37,17 @@ class DailyWindow:
         return cls(hour * 60 + minute, end_hour * 60 + end_minute)
 
     def opens_in(self, now: datetime) -> timedelta:
-        """How long until it is open; zero while it is. The same start and end is the whole day."""
+        """How long until it is open; zero while it is. The same start and end is the whole day.
+
+        Between an aware `now` and the opening lie as many hours as pass, on the days on which the clocks change, too.
+        """
         minute = now.hour * 60 + now.minute
         length = (self.end_minute - self.start_minute) % (24 * 60) or 24 * 60
         if (minute - self.start_minute) % (24 * 60) < length:
             return timedelta()
-        until = (self.start_minute - minute) % (24 * 60)
-        return timedelta(minutes=until) - timedelta(seconds=now.second, microseconds=now.microsecond)
+        until = timedelta(minutes=(self.start_minute - minute) % (24 * 60))
+        opens = now.replace(second=0, microsecond=0, tzinfo=None) + until
+        return (opens if now.tzinfo is None else opens.astimezone()) - now
 
 
 class Turnstile:
@@ -60,10 +64,10 @@ class Turnstile:
         self._window = window
         self._bytes_per_second = bytes_per_second
         self._mutex = threading.Lock()
-        self._free_at = time.monotonic()
+        self._free_at = float("-inf")
 
-    def wait(self, pause: Pause) -> None:
-        """Return when the next study may go.
+    def wait(self, pause: Pause) -> float:
+        """Return when the next study may go, with that time (`time.monotonic`).
 
         Raises:
             RunStoppedError: the run was ended meanwhile.
@@ -76,7 +80,7 @@ class Turnstile:
             with self._mutex:
                 busy_seconds = self._free_at - time.monotonic()
             if busy_seconds <= 0:
-                return
+                return time.monotonic()
             pause(busy_seconds, f"{self._name} is not to be used faster")
 
     def _seconds_closed(self) -> float:
@@ -84,8 +88,8 @@ class Turnstile:
             return 0.0
         return self._window.opens_in(datetime.now().astimezone()).total_seconds()
 
-    def passed(self, size_bytes: int) -> None:
-        """A study of so many bytes went through."""
+    def passed(self, size_bytes: int, began: float) -> None:
+        """So many bytes of a study went through, whole or not, since it began (`time.monotonic`)."""
         if self._bytes_per_second > 0:
             with self._mutex:
-                self._free_at = max(self._free_at, time.monotonic()) + size_bytes / self._bytes_per_second
+                self._free_at = max(self._free_at, began) + size_bytes / self._bytes_per_second

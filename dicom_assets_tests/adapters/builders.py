@@ -49,7 +49,7 @@ class Tables:
         self.engine = engine_for(url)
         self.metadata = metadata
         self._ids = count(1)
-        metadata.create_all(self.engine)
+        metadata.create_all(self.engine, checkfirst=False)
 
     def add(self, table: str, **values: Any) -> int:
         """Insert one row with an id and times of its own; returns the id."""
@@ -64,6 +64,25 @@ class Tables:
         of = self.metadata.tables[table]
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(select(of).order_by(of.c.id)).mappings()]
+
+    def everything(self) -> dict[str, Sequence[dict[str, Any]]]:
+        """All rows of all tables."""
+        with self.engine.connect() as connection:
+            return {
+                name: [dict(row) for row in connection.execute(select(of).order_by(*of.c[:1])).mappings()]
+                for name, of in self.metadata.tables.items()
+            }
+
+    def execute(self, *statements: str) -> None:
+        """Change the database behind the product's back, in one transaction."""
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    @property
+    def kind(self) -> str:
+        """`sqlite`, `postgresql` or `mysql`."""
+        return self.engine.dialect.name
 
     def row(self, table: str) -> dict[str, Any]:
         """The only row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from dicom_assets.adapters.audit_trail import RunFolder, latest_run
+from dicom_assets.adapters.paced_writer import PacedWriter
 from dicom_assets.errors import StorageError
 from dicom_assets.study import ReviewedStudy, StudyKey
+from dicom_assets_tests.event_schema import events_in
+from dicom_assets_tests.small_disk import fill_up, make_read_only
+from dicom_assets_tests.waiting import wait_until
 
 KEY, OTHER = StudyKey("S000000000001"), StudyKey("S000000000002")
 RUN_ID = "0f0e0d0c-0b0a-0908-0706-050403020100"
@@ -92,6 +97,29 @@ def test_overview_tells_what_became_of_each_study(run: RunFolder) -> None:
     assert "NOT FINISHED" not in text
 
 
+def test_overview_has_studies_that_the_run_has_not_begun_and_those_under_way(run: RunFolder) -> None:
+    run.selected([(KEY, a_study()), (OTHER, a_study())])
+    run.event("stage_started", KEY, {"stage": "pulled"})
+
+    lines = {line.split()[0]: line.split()[1:] for line in overview(run).splitlines() if line.startswith("S0")}
+    assert lines == {KEY: ["under", "way", "-", "-", "-"], OTHER: ["-"] * 4}
+
+
+def test_run_that_stops_says_why_and_keeps_to_what_it_said_first(run: RunFolder) -> None:
+    run.stopped("The canary is lost.")
+    run.stopped("Something else.")
+
+    assert "NOT FINISHED, stopped: The canary is lost." in overview(run)
+    assert [event["event"] for event in events_in(run.path / "events.jsonl")].count("run_stopped") == 1
+
+
+def test_run_that_finished_was_not_stopped(run: RunFolder) -> None:
+    run.finish()
+    run.stopped("Somebody ended the run.")
+
+    assert "stopped" not in overview(run)
+
+
 def test_study_that_stood_already_is_up_to_date(run: RunFolder) -> None:
     run.event("stage_skipped", KEY, {"stage": "pulled", "instances": 3})
 
@@ -144,6 +172,81 @@ def test_data_dir_that_can_not_be_written_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="DATA_DIR"):
         RunFolder(tmp_path, RUN_ID, {})
+
+
+def test_folder_that_was_removed_is_not_made_again_in_silence(run: RunFolder) -> None:
+    shutil.rmtree(run.path)
+
+    with pytest.raises(StorageError, match=r"\(ENOENT\).*removed while it was written to"):
+        finished(run, KEY, "pulled")
+    assert not run.path.exists()
+
+
+def test_events_that_were_removed_are_not_begun_anew(run: RunFolder) -> None:
+    (run.path / "events.jsonl").unlink()
+
+    with pytest.raises(StorageError, match="ENOENT"):
+        finished(run, KEY, "pulled")
+
+
+def test_line_that_a_full_disk_cuts_short_leaves_nothing_of_it(small_disk: Path) -> None:
+    run = RunFolder(small_disk, RUN_ID, {})
+    filler = fill_up(small_disk)
+    with pytest.raises(StorageError, match=r"\(ENOSPC\): the disk is full"):
+        run.event("study_failed", KEY, {"stage": "pulled", "reason": "x" * 100_000})
+    filler.unlink()
+    finished(run, KEY, "pulled")
+    run.finish()
+
+    events = events_in(run.path / "events.jsonl")
+    assert [event["event"] for event in events] == ["run_started", "stage_finished", "run_finished"]
+    assert not list(run.path.glob(".*.tmp"))
+
+
+def test_file_system_that_became_read_only_says_so(small_disk: Path) -> None:
+    run = RunFolder(small_disk, RUN_ID, {})
+    make_read_only(small_disk)
+    try:
+        with pytest.raises(StorageError, match=r"\(EROFS\): its file system is read-only"):
+            finished(run, KEY, "pulled")
+    finally:
+        make_read_only(small_disk, read_only=False)
+    finished(run, KEY, "pulled")
+
+    assert overview(run).count(KEY) == 1
+
+
+def test_page_that_can_not_be_written_is_told_by_the_next_event(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def write() -> None:
+        written.append(1)
+        raise StorageError("no room")
+
+    page = PacedWriter(write, at_once=False)
+    page.soon()
+    wait_until(lambda: written, "the first writing")
+
+    def is_told() -> bool:
+        try:
+            page.soon()
+        except StorageError:
+            return True
+        return False
+
+    wait_until(is_told, "the problem")
+
+
+def test_page_is_written_once_for_many_events_in_its_pause_and_at_the_end_at_once() -> None:
+    written: list[int] = []
+    page = PacedWriter(lambda: written.append(1), pause_seconds=3600, at_once=False)
+
+    for _ in range(100):
+        page.soon()
+    page.now()
+    page.now()
+
+    assert len(written) == 2
 
 
 def test_risks_that_a_person_took_stand_at_the_head_and_among_the_events(tmp_path: Path) -> None:

@@ -108,6 +108,13 @@ def test_pages_that_overlap_are_compared_with_the_count() -> None:
     assert listing(respond, studies=dicom_json(a_study(25))).total == 25
 
 
+def test_pacs_that_ends_its_pages_early_is_believed_by_counts() -> None:
+    def respond(asked: Asked) -> Answer:
+        return dicom_json(*INSTANCES[:20]) if asked.query["offset"] == ["0"] else dicom_json()
+
+    assert listing(respond, dicom_json(*SERIES), dicom_json(a_study(25))) == StudyListing(None, COUNTS)
+
+
 def test_results_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dicom_assets.adapters.dicomweb.query.MOST_RESULTS", 100)
 

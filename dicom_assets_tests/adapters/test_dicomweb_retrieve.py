@@ -19,14 +19,16 @@ from pydicom import dcmread, dcmwrite
 from dicom_assets.adapters.dicomweb import DicomwebStagingPacs, client
 from dicom_assets.adapters.dicomweb.arrivals import sop_instance_uid_of
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
+from dicom_assets.adapters.pacs.canary import fetch_canary
 from dicom_assets.adapters.pacs.inbox import DiskFloor
 from dicom_assets.errors import ConfigurationError, PacsAwayError, PacsError, PacsStatusError, StorageError
 from dicom_assets.study import IncomingFile, Piece, Retrieval
 from dicom_assets_tests.adapters.dicomweb_peers import files_of, staging, web_node
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.receiving import Received
+from dicom_assets_tests.scripted_pacs import CANARY
 from dicom_assets_tests.small_studies import small_study
-from dicom_assets_tests.web_server import Answer, Asked, related, web_server
+from dicom_assets_tests.web_server import Answer, Asked, attributes, dicom_json, related, web_server
 
 STUDY = small_study(41, "pulled by WADO-RS")
 FILES = files_of(STUDY)
@@ -143,7 +145,31 @@ def test_single_file_whose_end_nothing_tells_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [204, 404, 410])
 def test_nothing_there_is_nothing_arrived(status: int) -> None:
-    assert pulled(Answer(status)) == {}
+    with staging(lambda _: Answer(status)) as (pacs, _):
+        assert pacs.retrieve(WHOLE, no_instance) == f"it answered WADO-RS with HTTP status {status}"
+
+
+def test_canary_that_is_listed_and_not_handed_over_is_told() -> None:
+    listed = attributes(x0020000D=CANARY.study_uid, x0020000E="1.2", x00080018=CANARY.sop_instance_uid)
+
+    def respond(asked: Asked) -> Answer:
+        if asked.path.endswith("/instances"):
+            return dicom_json(listed) if asked.query["offset"] == ["0"] else dicom_json()
+        return Answer(404)
+
+    with staging(respond) as (pacs, _), pytest.raises(ConfigurationError, match="HTTP status 404: see its own log"):
+        fetch_canary(pacs, CANARY.study_uid)
+
+
+def test_parts_that_name_no_instance_are_told() -> None:
+    with staging(lambda _: related(b"This is no DICOM file." * 30)) as (pacs, _):
+        said = pacs.retrieve(WHOLE, no_instance)
+
+    assert said == "1 part(s) of its answer to WADO-RS do not say which instance they are"
+
+
+def no_instance(_uid: str) -> IncomingFile:
+    raise AssertionError("an instance arrived")
 
 
 class TestTruncated:

@@ -17,6 +17,7 @@ from pynetdicom import AE, build_context, evt
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, associate, silence_dicom_libraries
 from dicom_assets.adapters.pacs.handshake import Handshake, shake_hands, trouble_with
+from dicom_assets.adapters.pacs.query import find_study
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
 from dicom_assets.errors import PacsAwayError, PacsError
 from dicom_assets_tests.deployment import free_port
@@ -242,13 +243,20 @@ CASES = [
 ]
 
 
+def query(node: PacsNode) -> None:
+    find_study(LOCAL, node, "2.25.1")
+
+
+@pytest.mark.parametrize("ask", [echo, query], ids=["pynetdicom", "data plane"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_association_that_tls_prevents_names_the_setting_to_look_at(papers: Papers, case: Case) -> None:
+def test_an_association_that_tls_prevents_names_the_setting_to_look_at(
+    papers: Papers, case: Case, ask: Callable[[PacsNode], object]
+) -> None:
     with tls_door(case.server(papers)) as node:
         wrong = replace(node, tls=case.client(papers))
 
         with pytest.raises(PacsError) as raised:
-            echo(wrong)
+            ask(wrong)
 
     assert not isinstance(raised.value, PacsAwayError), "waiting would not help"
     for words in case.said:
@@ -311,6 +319,23 @@ def test_nobody_there_may_pass() -> None:
     assert trouble is not None
     assert trouble.may_pass
     assert "STAGING_PACS_PORT" in trouble.message
+
+
+def test_a_handshake_that_is_broken_off_may_pass(papers: Papers) -> None:
+    def hang_up(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=hang_up, args=(listener,))
+        server.start()
+        trouble = trouble_with("127.0.0.1", listener.getsockname()[1], trusting(papers), "STAGING_PACS", 10)
+        server.join()
+
+    assert trouble is not None
+    assert trouble.may_pass
+    assert "broke off its handshake" in trouble.message
 
 
 def test_a_host_without_address_names_its_setting() -> None:

@@ -15,7 +15,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from dicom_assets.adapters.identity_db import DryRunIdentityDatabase, IdentityDatabase, database, dry_run, tables
+from dicom_assets.adapters.identity_db import (
+    DryRunIdentityDatabase,
+    IdentityDatabase,
+    database,
+    dry_run,
+    issuing,
+    tables,
+)
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.errors import ConfigurationError, StudyError
 from dicom_assets.steps.ports import IdentityDb
@@ -199,8 +206,9 @@ def test_mappings_of_a_key_that_was_never_issued_are_refused(database_url: str) 
 @pytest.fixture
 def colliding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Derivations whose first attempt is the same for everybody."""
-    for module in (database, dry_run):
+    for module in (issuing, dry_run):
         monkeypatch.setattr(module, "derive_study_key", lambda _, uid, n: f"S{uid[-3:] if n else 'SAME'}")
+    for module in (database, dry_run):
         monkeypatch.setattr(module, "derive_pseudonym", lambda _, issuer, id_, n: f"P{id_ if n else 'SAME'}")
 
 
@@ -215,8 +223,9 @@ def test_second_attempt_is_taken_after_a_collision(database_url: str) -> None:
 
 
 def test_derivations_that_all_collide_are_given_up(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (database, dry_run):
+    for module in (issuing, dry_run):
         monkeypatch.setattr(module, "derive_study_key", lambda *_: "SSAME")
+    for module in (database, dry_run):
         monkeypatch.setattr(module, "derive_pseudonym", lambda *_: "PSAME")
     opened(database_url).study_key("1.1")
     opened(database_url).subject(PatientIdentity("1"))
@@ -230,8 +239,9 @@ def test_derivations_that_all_collide_are_given_up(database_url: str, monkeypatc
 def test_processes_that_open_and_record_at_once_agree(database_url: str) -> None:
     uids = [f"1.2.{number}" for number in range(500)]
     orders = [tuple(Random(seed).sample(uids, len(uids))) for seed in range(4)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, spawn, initializer=meet_at, initargs=(spawn.Barrier(4),)) as pool:
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([open_and_record.__module__])
+    with ProcessPoolExecutor(4, forking, initializer=meet_at, initargs=(forking.Barrier(4),)) as pool:
         jobs = [pool.submit(open_and_record, database_url, n, order) for n, order in enumerate(orders, start=1)]
         keys, pseudonyms, mappings = zip(*(job.result(120) for job in jobs), strict=True)
     assert len(set(keys)) == len(set(pseudonyms)) == 1
@@ -251,7 +261,7 @@ def test_another_secret_is_refused_in_words(database_url: str) -> None:
 
 def test_secret_is_not_in_the_database(database_url: str) -> None:
     opened(database_url).close()
-    ((mark,),) = execute(database_url, "SELECT value FROM identity_meta")
+    ((mark,),) = execute(database_url, "SELECT mark FROM identity_secret")
     assert SECRET.decode() not in str(mark)
     assert SECRET.hex() not in str(mark)
 

@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -49,6 +50,7 @@ from dicom_assets_tests.plane_peers import (
     STUDY_UID,
     FolderReceive,
     Script,
+    counted_response,
     data_pdu,
     data_set,
     pdu,
@@ -178,10 +180,10 @@ def sub_operation(association: Association, uid: str, content: bytes, message_id
     return answer.status
 
 
-def end(association: Association, status: int) -> None:
+def end(association: Association, status: int, failed: int = 0) -> None:
     """The last response to a C-GET."""
     request = commands.decode(1, commands.c_get_rq(1, STUDY_ROOT_GET))
-    association.send(1, commands.response(request, status))
+    association.send(1, counted_response(request, status, failed=failed))
 
 
 def asked(association: Association) -> bytes:
@@ -208,9 +210,9 @@ class TestScripted:
         limits: Limits = QUICK,
         supported: Sequence[PresentationContext] | None = None,
         **more: object,
-    ) -> None:
+    ) -> str:
         with scripted_pacs(script, offered() if supported is None else supported, Limits()) as port:
-            CGetPacs(LOCAL, node(port), limits=limits, **more).retrieve(retrieval, receive)  # type: ignore[arg-type]
+            return CGetPacs(LOCAL, node(port), limits=limits, **more).retrieve(retrieval, receive)  # type: ignore[arg-type]
 
     def test_instances_are_kept_before_they_are_answered(self, arrived: FolderReceive) -> None:
         answers: list[tuple[int | None, list[str]]] = []
@@ -238,13 +240,22 @@ class TestScripted:
         assert b"1.2.7.1\\1.2.7.22" in identifiers[0]
         assert b"IMAGE " in identifiers[0]
 
-    @pytest.mark.parametrize("status", [SUCCESS, WARNING])
-    def test_end_without_instances_is_for_the_caller_to_judge(self, arrived: FolderReceive, status: int) -> None:
+    @pytest.mark.parametrize(
+        ("status", "failed", "said"),
+        [
+            (SUCCESS, 0, ""),
+            (SUCCESS, 5, "it ended a C-GET with status 0x0000, 5 sub-operation(s) failed"),
+            (WARNING, 5, "it ended a C-GET with status 0xB000, 5 sub-operation(s) failed"),
+        ],
+    )
+    def test_end_without_instances_is_for_the_caller_to_judge(
+        self, arrived: FolderReceive, status: int, failed: int, said: str
+    ) -> None:
         def script(association: Association) -> None:
             asked(association)
-            end(association, status)
+            end(association, status, failed)
 
-        self.get(script, arrived.receive)
+        assert self.get(script, arrived.receive) == said
 
         assert arrived.files() == {}
 
@@ -275,10 +286,11 @@ class TestScripted:
         def script(association: Association) -> None:
             asked(association)
             sub_operation(association, "1.2.1", data_set())
-            end(association, 0xA702)
+            end(association, 0xA702, failed=1)
 
-        self.get(script, arrived.receive)
+        said = self.get(script, arrived.receive)
 
+        assert said == "it ended a C-GET with status 0xA702, 1 sub-operation(s) failed"
         assert set(arrived.files()) == {"1.2.1"}
 
     @pytest.mark.parametrize("how", ["abort", "close", "release"])
@@ -516,12 +528,12 @@ class TestRefusals:
 
     def test_peer_without_tls_is_told_apart_from_nobody(self, certificates: Certificates) -> None:
         tls = TlsFiles("STAGING_PACS", str(certificates.ca))
-        with Answering(pdu(7, bytes(4))) as port, pytest.raises(PacsAwayError, match="no TLS on the connection"):
+        with Answering(pdu(7, bytes(4))) as port, pytest.raises(PacsError, match="speaks no TLS"):
             CGetPacs(LOCAL, node(port, tls=tls), limits=QUICK).retrieve(RETRIEVAL, Received().receive)
 
 
 class Answering:
-    """A server that gives one answer to whatever comes, and closes."""
+    """A server that gives one answer to whatever comes on each connection, and closes it."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -533,11 +545,16 @@ class Answering:
         return int(self._socket.getsockname()[1])
 
     def _serve(self) -> None:
-        connection, _ = self._socket.accept()
-        with connection:
-            connection.recv(65_536)
-            connection.sendall(self._answer)
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection, suppress(ConnectionError):
+                connection.recv(65_536)
+                connection.sendall(self._answer)
 
     def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()

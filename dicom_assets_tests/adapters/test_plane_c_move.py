@@ -16,12 +16,13 @@ from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.requestor import requested
 from dicom_assets.adapters.pacs.plane.wire import Limits
+from dicom_assets.adapters.pacs.requests import StrayedError
 from dicom_assets.adapters.pacs.retrieve import STUDY_ROOT_MOVE, CMovePacs
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.errors import PacsAwayError, PacsStatusError, StorageError
 from dicom_assets.study import Retrieval
 from dicom_assets_tests.deployment import free_port
-from dicom_assets_tests.plane_peers import QUICK, STUDY_UID, FolderReceive, data_set, scripted_pacs
+from dicom_assets_tests.plane_peers import QUICK, STUDY_UID, FolderReceive, counted_response, data_set, scripted_pacs
 
 OFFERED = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]
 PENDING, SUCCESS = 0xFF00, 0x0000
@@ -158,6 +159,16 @@ def test_full_disk_ends_the_move(site: Site, tmp_path: Path) -> None:
 
     assert seen == [0xA700, commands.C_CANCEL_RQ]
     assert site.arrived.files() == {}
+
+
+@pytest.mark.parametrize("status", [SUCCESS, 0xB000, 0xA702])
+def test_instances_that_were_sent_and_did_not_arrive_have_gone_astray(site: Site, status: int) -> None:
+    def script(association: Association) -> None:
+        request = asked(association)
+        association.send(request.context_id, counted_response(request, status, completed=2, failed=1))
+
+    with pytest.raises(StrayedError, match="none arrived here: register the move destination"):
+        site.move(script)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from pydicom.uid import CTImageStorage, MRImageStorage
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
@@ -30,12 +31,15 @@ def local() -> LocalNode:
 
 
 @contextmanager
-def a_pacs(*services: str, ae_title: str = "STAGING") -> Iterator[PacsNode]:
-    """A PACS that accepts these services."""
+def a_pacs(
+    *services: str, ae_title: str = "STAGING", images: str = CTImageStorage, sends: bool = True
+) -> Iterator[PacsNode]:
+    """A PACS that accepts these services, and takes images of one kind; `sends` to send them on our association."""
     ae = AE(ae_title=ae_title)
     ae.require_called_aet = True
     for service in (StudyRootQueryRetrieveInformationModelFind, *services):
         ae.add_supported_context(service)
+    ae.add_supported_context(images, scu_role=sends or None, scp_role=sends or None)
     server = ae.start_server(("127.0.0.1", 0), block=False)
     try:
         yield PacsNode("STAGING", "127.0.0.1", server.socket.getsockname()[1], "STAGING_PACS")
@@ -68,8 +72,18 @@ def test_c_get_without_an_address_of_dicomweb(local: LocalNode) -> None:
         assert str(choose_protocol(local, node, None)) == "c-get (it accepts C-GET; no DICOMweb URL is set)"
 
 
+def test_c_get_from_a_pacs_that_has_one_kind_of_images_alone(local: LocalNode) -> None:
+    with a_pacs(GET, MOVE, images=MRImageStorage) as node:
+        assert choose_protocol(local, node, None).protocol == "c-get"
+
+
 def test_c_move_where_c_get_is_not_accepted(local: LocalNode) -> None:
     with a_pacs(MOVE) as node:
+        assert choose_protocol(local, node, None).protocol == "c-move"
+
+
+def test_c_move_where_nothing_would_come_by_c_get(local: LocalNode) -> None:
+    with a_pacs(GET, MOVE, sends=False) as node:
         assert choose_protocol(local, node, None).protocol == "c-move"
 
 

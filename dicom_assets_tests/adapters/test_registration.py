@@ -37,9 +37,9 @@ STUDY = "staging_radiologystudy"
 
 
 @pytest.fixture
-def tables(database_url: str) -> ResearchTables:
+def tables(any_database_url: str) -> ResearchTables:
     """A research database of the newest version."""
-    return ResearchTables(database_url)
+    return ResearchTables(any_database_url)
 
 
 def opened(tables: ResearchTables, **options: Any) -> ResearchDatabaseRegistration:
@@ -161,8 +161,8 @@ def test_needed_columns_of_the_site_are_filled(tables: ResearchTables) -> None:
     assert tuple(row) == ("", 0, 3)
 
 
-def test_tables_without_links_serve(database_url: str) -> None:
-    tables = ResearchTables(database_url, links=False)
+def test_tables_without_links_serve(any_database_url: str) -> None:
+    tables = ResearchTables(any_database_url, links=False)
     assert opened(tables).register(a_registered_study()) == {"rows_inserted": 1}
 
 

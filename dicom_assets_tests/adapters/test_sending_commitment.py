@@ -16,6 +16,7 @@ from dicom_assets.adapters.pacs import commitment as commitment_module
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, silence_dicom_libraries
 from dicom_assets.adapters.pacs.commitment import ReportTimes, StorageCommitment
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
+from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
@@ -262,6 +263,23 @@ class TestPort:
             assert c_store_status(local, file) == 0x0000
 
         assert commitment == Commitment(uids(instances()))
+        assert len(arrived) == 1
+
+    def test_report_that_was_waited_for_first_leaves_instances_as_large_as_they_are(
+        self, local: LocalNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(CommitmentScp, "limits", Limits(max_bytes=2000))
+        study = demo_studies()[0]
+        file = tmp_path / "instance.dcm"
+        file.write_bytes(instance_file(study, study.series[0], 0))
+        arrived = Received()
+
+        with (
+            CommitmentScp(local).waiting_for(new_transaction_uid()),
+            StorageScp(local, "STAGING", host="127.0.0.1").waiting_for(study.study_uid, 1, arrived.receive),
+        ):
+            assert c_store_status(local, file) == 0x0000
+
         assert len(arrived) == 1
 
     def test_who_may_report_may_not_store(self, local: LocalNode, pacs: CommittingPacs, tmp_path: Path) -> None:

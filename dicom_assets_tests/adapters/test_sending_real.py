@@ -149,8 +149,8 @@ class TestStorescp:
         ("fault", "error", "said", "stored"),
         [
             (["--refuse"], PacsError, "rejected|accepts none", 0),
-            (["--abort-after"], PacsAwayError, "was lost", 0),
-            (["--abort-during"], PacsAwayError, "was lost", 0),
+            (["--abort-after"], PacsAwayError, "aborted", 0),
+            (["--abort-during"], PacsAwayError, "aborted", 0),
             (["--sleep-after", "5"], PacsAwayError, "was lost", 1),
             (["--sleep-during", "5"], PacsAwayError, "was lost", 0),
         ],

@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,15 +23,17 @@ from dicom_assets.adapters.pacs.store import CStorePacs
 from dicom_assets.adapters.pacs.tls import TlsFiles, server_context
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED
 from dicom_assets.errors import ChangedContentError, PacsAwayError, PacsError, StudyError
-from dicom_assets.study import OutgoingInstance, StoreOutcome
+from dicom_assets.study import OutgoingInstance, StoreOutcome, stamp_of
 from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.fault_actions import Action, cut, truncate
 from dicom_assets_tests.fault_places import AtCommand, AtPdu, InDataSet, Place
 from dicom_assets_tests.faults import Direction, running_proxy
+from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
 from dicom_assets_tests.outgoing import data_set_of_file, outgoing_data_set, small_ones
 from dicom_assets_tests.pdu_stream import Command as Dimse
 from dicom_assets_tests.pdu_stream import PduType
+from dicom_assets_tests.plane_peers import VERIFICATION
 from dicom_assets_tests.scripted_pacs import WAIT_SECONDS, Gate
 from dicom_assets_tests.storing_pacs import StoringPacs, storing_pacs
 
@@ -180,8 +182,8 @@ class TestFiles:
         path = tmp_path / "odd.dcm"
         path.write_bytes(content)
         instance = OutgoingInstance("1.2.3", CTImageStorage, ExplicitVRLittleEndian, path, "", 0)
-        status = path.stat()
-        seen = replace(instance, stamp=(status.st_ino, status.st_mtime_ns, status.st_size))
+        with path.open("rb") as file:
+            seen = replace(instance, stamp=stamp_of(file))
 
         with pytest.raises(StudyError, match="no legible file meta information"):
             list(sending(local, pacs.port).store([seen]))
@@ -284,6 +286,24 @@ class TestAnswers:
 
         assert uids(outcomes) == uids(instances)
         assert all("not accepted: SOP Class Secondary Capture" in outcome.problem for outcome in outcomes)
+
+    @pytest.mark.skipif(orthanc_binary() is None, reason="Orthanc is not installed")
+    def test_orthanc_that_does_not_let_us_store_says_so_in_words(self, local: LocalNode, tmp_path: Path) -> None:
+        with running_orthanc("RESEARCH", tmp_path / "orthanc", {}, DicomAlwaysAllowStore=False) as orthanc:
+            outcomes, error = until_it_ends(sending(local, orthanc.dicom_port), small_ones(tmp_path, 2))
+
+        assert outcomes == []
+        assert isinstance(error, PacsAwayError)
+        assert "it may not let DICOM_ASSETS do this: see its own log" in str(error)
+
+    def test_pacs_that_takes_no_images_at_all_is_no_fault_of_these(self, local: LocalNode, tmp_path: Path) -> None:
+        with storing_pacs(classes=[VERIFICATION]) as pacs:
+            outcomes, error = until_it_ends(sending(local, pacs.port), small_ones(tmp_path, 2))
+
+        assert outcomes == []
+        assert isinstance(error, PacsError)
+        assert not isinstance(error, PacsAwayError)
+        assert "takes no images from DICOM_ASSETS at all" in str(error)
 
     def test_outcomes_come_while_others_are_still_sent(
         self, local: LocalNode, pacs: StoringPacs, tmp_path: Path
@@ -437,6 +457,7 @@ class TestTrouble:
             outcomes, error = until_it_ends(
                 sending(local, int(listener.getsockname()[1]), limits=IMPATIENT), small_ones(tmp_path, 1)
             )
+            listener.shutdown(socket.SHUT_RDWR)
             answering.join(WAIT_SECONDS)
 
         assert outcomes == []
@@ -468,7 +489,12 @@ def answer_another_message(listener: socket.socket) -> None:
 
 
 def say_and_close(listener: socket.socket, content: bytes) -> None:
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(65536)
-        connection.sendall(content)
+    """Give this answer on each connection, for as long as the listener is open."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, suppress(ConnectionError):
+            connection.recv(65536)
+            connection.sendall(content)

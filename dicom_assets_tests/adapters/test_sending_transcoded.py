@@ -166,7 +166,8 @@ def test_nothing_is_transcoded_and_nothing_else_proposed_where_that_is_not_allow
         [outcome] = sent(pacs, [item], transcode=False)
 
     assert outcome.problem.startswith("not accepted: SOP Class ")
-    assert pacs.proposals == [[(item.sop_class_uid, (item.transfer_syntax_uid,))]]
+    assert pacs.proposals[0] == [(item.sop_class_uid, (item.transfer_syntax_uid,))]
+    assert pacs.offered == [], "what else it takes is only asked, to tell why"
 
 
 def test_explicit_vr_is_preferred(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from dicom_assets_tests.certificates import Certificates
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import Deployment, free_port
 from dicom_assets_tests.orthanc import running_orthanc
+from dicom_assets_tests.scripted_pacs import CANARY
 from dicom_assets_tests.small_studies import small_study
 from dicom_assets_tests.test_certificates import needs_dicomweb, needs_orthanc
 
@@ -391,8 +392,11 @@ def test_a_site_in_order_has_no_red_line_and_is_left_as_it_was(site: Site) -> No
     yellow = {name for name, check in report.items() if check["state"] == "yellow"}
     assert yellow == {
         "clock",
+        "notifications",
+        "research PACS: removal",
         "staging PACS: TLS",
         "staging PACS: DICOMweb",
+        "staging PACS: WADO-RS",
         "research PACS: TLS",
         "research PACS: DICOMweb",
         "research PACS: storage commitment",
@@ -494,6 +498,32 @@ def test_orthancs_at_both_ends_are_in_order(site: Site, tmp_path: Path) -> None:
 
 @needs_orthanc
 @needs_dicomweb
+@pytest.mark.parametrize(
+    ("is_loaded", "settings", "said"),
+    [
+        (True, {}, "the canary arrived"),
+        (True, {"STAGING_PACS_CANARY_UID": ""}, "not tried: no canary"),
+        (False, {}, "the canary is not handed over"),
+    ],
+    ids=["canary", "no canary", "canary gone"],
+)
+def test_what_a_pacs_hands_over_shows_in_the_canary(
+    site: Site, tmp_path: Path, is_loaded: bool, settings: Settings, said: str
+) -> None:
+    with running_orthanc("STAGING", tmp_path / "staging", {}, dicomweb=True) as staging:
+        if is_loaded:
+            staging.load(CANARY.content)
+        where = {"STAGING_PACS_PORT": staging.dicom_port, "STAGING_PACS_DICOMWEB_URL": staging.dicomweb_url}
+        report = report_of(examine(site, "--json", STAGING_PACS_PROTOCOL="auto", **where, **settings))
+
+    assert report["staging PACS: DICOMweb"]["state"] == "green"
+    assert report["staging PACS: WADO-RS"]["finding"] == said
+    assert (report["staging PACS: WADO-RS"]["state"] == "red") is not is_loaded
+    assert (report["staging PACS: C-GET"]["state"] == "red") is not is_loaded
+
+
+@needs_orthanc
+@needs_dicomweb
 def test_a_site_that_speaks_dicomweb_alone_needs_no_dimse(site: Site, tmp_path: Path) -> None:
     with running_orthanc("STAGING", tmp_path / "one", {}, dicomweb=True) as one:
         report = report_of(
@@ -557,3 +587,18 @@ def test_a_clock_that_agrees_with_the_web_server_is_green(world: World) -> None:
 
     assert report["clock"]["state"] == "green"
     assert "STAGING_PACS_DICOMWEB_URL" in report["clock"]["finding"]
+
+
+def test_approved_rows_that_no_run_can_use_are_named_in_yellow(world: World) -> None:
+    copy = shutil.copy(world.site.deployment.folder / "review.db", world.folder / "review.db")
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("UPDATE staging_radiologystudy SET original_study_uid = '1.2.*'")
+        connection.commit()
+    before = Path(copy).read_bytes()
+
+    report = report_of(examine(world.site, "--json", REVIEW_DB_URL=f"sqlite:///{copy}"))
+
+    assert report["review database"]["state"] == "yellow"
+    assert f"study UID is not a UID: {STUDY.number}" in report["review database"]["finding"]
+    assert red(report) == []
+    assert Path(copy).read_bytes() == before

@@ -13,6 +13,7 @@ from dicom_assets.cli import main
 from dicom_assets.study import STAGES, Stage
 from dicom_assets_tests.conftest import Site, SmallSite
 from dicom_assets_tests.deployment import Deployment
+from dicom_assets_tests.event_schema import events_in, misfits
 
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())
 TOMORROW = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
@@ -42,6 +43,9 @@ def test_images_of_published_studies_go_and_text_stays(make_site: SmallSite) -> 
     for stage in STAGES:
         assert (folder_of(site) / stage / "manifest.json").is_file()
     assert list((site.deployment.data / "runs").rglob("overview.txt"))
+    [event] = events_in(site.deployment.data / "runs" / "between_runs" / "events.jsonl")
+    assert misfits([event]) == []
+    assert (event["event"], event["stage"], event["forced"]) == ("images_purged", "published", "no")
 
 
 def test_dry_run_and_later_dates_remove_nothing(make_site: SmallSite) -> None:

@@ -13,17 +13,20 @@ from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.cli import main
 from dicom_assets_tests.adapters.builders import ReviewTables, minutes
 from dicom_assets_tests.deployment import SECRET
+from dicom_assets_tests.event_schema import events_in, misfits
 
 
 class Site:
     """Two studies that are marked with an error, one that is not."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         (folder / "secret").write_text(SECRET)
         self.environment = {
             "REVIEW_DB_URL": f"sqlite:///{folder / 'review.db'}",
             "IDENTITY_DB_URL": f"sqlite:///{folder / 'identity.db'}",
             "IDENTITY_SECRET_FILE": str(folder / "secret"),
+            "DATA_DIR": str(folder / "data"),
         }
         tables = ReviewTables(self.environment["REVIEW_DB_URL"])
         for number in (1, 2, 3):
@@ -94,3 +97,26 @@ def test_json_is_for_machines(site: Site) -> None:
 
     assert [row["study"] for row in rows] == [site.keys[1], site.keys[2]]
     assert {"study", "since", "reason"} == set(rows[0])
+
+
+def test_what_was_cleared_is_written_down_without_the_error_that_others_may_have_written(site: Site) -> None:
+    site.mark(1, "see Mr. Zylbermann")
+    site.retry(site.keys[1])
+    site.retry()
+
+    file = site.folder / "data" / "runs" / "between_runs" / "events.jsonl"
+    [event] = events_in(file)
+    assert misfits([event]) == []
+    assert (event["event"], event["study"]) == ("error_cleared", site.keys[1])
+    assert "Zylbermann" not in file.read_text()
+
+
+def test_error_that_can_not_be_written_down_as_cleared_is_not_cleared(site: Site) -> None:
+    (site.folder / "data").mkdir()
+    (site.folder / "data" / "runs").write_text("in the way")
+
+    result = site.retry("--all")
+
+    assert result.exit_code == 1
+    assert "DATA_DIR/runs/between_runs can't be written" in result.stderr
+    assert site.ready() == ["1.2.3"]

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from dicom_assets.adapters.audit_trail import latest_run
+from dicom_assets.demo.pacs_index import SOP_UID, Entry
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, SmallSite
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.scripted_pacs import OUT_OF_RESOURCES, ScriptedPacs
 from dicom_assets_tests.small_studies import manifest
-from dicom_assets_tests.waiting import wait_until
+from dicom_assets_tests.waiting import has_happened, wait_until
 
 PATIENCE_SECONDS = 60
 
@@ -26,7 +26,7 @@ def away_for_a_while(pacs: ScriptedPacs, site: Site) -> Iterator[None]:
     """The PACS does not listen now; it does once a study waits for it."""
 
     def come_back() -> None:
-        wait_until(lambda: bool(waits(site)), "a study that waits")
+        wait_until(lambda: has_happened(site.deployment, event="study_waits"), "a study that waits")
         pacs.start()
 
     pacs.stop()
@@ -40,8 +40,6 @@ def away_for_a_while(pacs: ScriptedPacs, site: Site) -> Iterator[None]:
 
 def waits(site: Site) -> list[dict[str, Any]]:
     """What the newest run said of waiting."""
-    if latest_run(site.deployment.data) is None:
-        return []
     return [event for event in site.deployment.events() if event["event"] == "study_waits"]
 
 
@@ -73,6 +71,24 @@ def test_run_outlasts_a_research_pacs_that_is_out_of_resources_for_a_while(make_
     assert site.deployment.execute().success
     assert site.research.count() == site.study().publishable
     assert sorted(offered.values()) == [1, *[2] * (site.study().publishable - 1)], "the first was sent again"
+
+
+def test_run_waits_for_a_research_pacs_that_shows_what_it_stored_only_later(make_site: SmallSite) -> None:
+    site = make_site((5,), PACS_RETRY_SECONDS=PATIENCE_SECONDS)
+    last: list[str] = []
+
+    def lists(entry: Entry) -> bool:
+        if not last and site.research.count() == site.study().publishable:
+            last.append(entry.text(SOP_UID))
+        return entry.text(SOP_UID) not in last or bool(waits(site))
+
+    site.research.lists = lists
+
+    assert site.deployment.execute().success
+    assert last
+    assert [event["stage"] for event in waits(site)] == ["published"]
+    assert "does not show 1 of" in waits(site)[0]["reason"]
+    assert len(site.research.offered) == site.study().publishable, "nothing was sent twice"
 
 
 def test_pacs_that_stays_away_fails_the_study_for_now(make_site: SmallSite) -> None:

@@ -146,8 +146,10 @@ def test_no_identifier_is_in_messages_logs_or_the_audit_trail(story: Story) -> N
 
 def test_refused_instance_waits_for_a_person(story: Story) -> None:
     said = f"did not take 1 of {INSTANCES} instances: 1 refused with status 0x0110"
-    assert said in story.first.said[REFUSED_ONE.number]
-    assert said in story.first.marked[REFUSED_ONE.number]
+    file = manifest(story.site, REFUSED_ONE, Stage.DEIDENTIFIED)["instances"][1]["file"]
+    for told in (story.first.said[REFUSED_ONE.number], story.first.marked[REFUSED_ONE.number]):
+        assert said in told
+        assert f"({file} of stage deidentified)" in told
 
 
 def test_once_it_is_accepted_only_the_refused_instance_is_sent_again(story: Story) -> None:
@@ -158,13 +160,15 @@ def test_once_it_is_accepted_only_the_refused_instance_is_sent_again(story: Stor
 
 def test_research_pacs_out_of_resources_is_tried_again_by_the_next_run(story: Story) -> None:
     assert f"{INSTANCES} refused with status 0xA700" in story.first.said[FULL.number]
-    assert "out of resources; run again later" in story.first.said[FULL.number]
+    assert "It may take them later; run again." in story.first.said[FULL.number]
     assert FULL.number not in story.first.marked
     assert FULL.number in story.second.published
 
 
 def test_instance_that_is_acknowledged_but_not_kept_is_noticed_and_sent_again(story: Story) -> None:
-    assert f"does not show 1 of {INSTANCES} instances" in story.first.said[FORGOTTEN.number]
+    file = manifest(story.site, FORGOTTEN, Stage.DEIDENTIFIED)["instances"][1]["file"]
+    said = f"does not show 1 of {INSTANCES} instances ({file} of stage deidentified)"
+    assert said in story.first.said[FORGOTTEN.number]
     assert FORGOTTEN.number not in story.first.marked
     assert story.second.offered[FORGOTTEN.number] == 1
     assert FORGOTTEN.number in story.second.published

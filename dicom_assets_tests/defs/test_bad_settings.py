@@ -222,6 +222,9 @@ CASES = [
         ("STAGING_PACS_DICOMWEB_URL and RESEARCH_PACS_DICOMWEB_URL are the same",),
     ),
     Case("AE title too long", setting(LOCAL_AE_TITLE="A_TITLE_OF_SEVENTEEN"), ("LOCAL_AE_TITLE", "1 to 16")),
+    Case("AE title with an umlaut", setting(STAGING_PACS_AE_TITLE="\u00dcBERSEE"), ("STAGING_PACS_AE_TITLE", "ASCII")),
+    Case("AE title with a backslash", setting(RESEARCH_PACS_AE_TITLE="A\\B"), ("RESEARCH_PACS_AE_TITLE", "backslash")),
+    Case("no host", setting(STAGING_PACS_HOST=" "), ("STAGING_PACS_HOST", "must not be empty")),
     Case("port out of range", setting(STAGING_PACS_PORT=70000), ("STAGING_PACS_PORT", "between 1 and 65535")),
     Case("unknown registration hook", setting(REGISTRATION_HOOK="nothing:here"), ("REGISTRATION_HOOK", "no module")),
 ]

@@ -11,7 +11,7 @@ import pytest
 from dicom_assets.adapters.pacs.association import Timeouts
 from dicom_assets.adapters.pacs.canary import ACCEPTANCE
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
-from dicom_assets_tests.conftest import SmallSite, running_site
+from dicom_assets_tests.conftest import Site, SmallSite, running_site
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.leaks import leaks
@@ -62,9 +62,73 @@ def test_nothing_identified_is_moved_to_a_wrong_machine(make_site: SmallSite, tm
     assert site.staging.canaries == 1
     assert arrived == 1, "the canary, which anybody may see"
     assert site.staging.handed_out == []
-    assert site.deployment.events()[-1]["event"] == "canary_lost"
+    assert [event["event"] for event in site.deployment.events()][-2:] == ["canary_lost", "run_stopped"]
     assert not site.deployment.study_row(site.study().study_uid)["processing_error"]
     assert leaks(site) == []
+
+
+STUDIES = tuple(small_study(number, "one of three") for number in (21, 22, 23))
+
+
+@contextmanager
+def site_and_stranger(folder: Path, **settings: object) -> Iterator[tuple[Site, EmbeddedPacs]]:
+    """A site that pulls by C-MOVE, and somebody else whom the staging PACS may take for us."""
+    with (
+        running_site(folder, STUDIES, STAGING_PACS_PROTOCOL="c-move", **settings) as site,
+        wrong_machine(folder / "stranger", free_port()) as stranger,
+    ):
+        yield site, stranger
+
+
+def marked(site: Site) -> list[bool]:
+    return [bool(site.deployment.study_row(study.study_uid)["processing_error"]) for study in STUDIES]
+
+
+def test_first_images_that_go_astray_without_a_canary_are_the_last_that_are_moved(tmp_path: Path) -> None:
+    accepted = {"STAGING_PACS_CANARY_UID": "", "STAGING_PACS_MOVE_WITHOUT_CANARY": ACCEPTANCE}
+    with site_and_stranger(tmp_path, **accepted) as (site, stranger):
+        site.staging.destinations["DICOM_ASSETS"] = ("127.0.0.1", stranger.port)
+        message = message_of(site.deployment.execute({"workers": 1}))
+        arrived = stranger.count()
+
+    assert arrived == len(site.staging.handed_out) == INSTANCES
+    assert message.count("Images may have gone to a wrong machine, so nothing else is moved") == len(STUDIES)
+    assert f"says that it sent {INSTANCES} instance(s), and none arrived here" in message
+    assert marked(site) == [False, False, False]
+
+
+def test_an_entry_of_the_pacs_that_changes_after_the_canary_is_noticed_with_the_next_study(tmp_path: Path) -> None:
+    with site_and_stranger(tmp_path) as (site, stranger):
+
+        def change(study_uid: str) -> None:
+            if study_uid == STUDIES[1].study_uid:
+                site.staging.destinations["DICOM_ASSETS"] = ("127.0.0.1", stranger.port)
+
+        site.staging.before_move = change
+        message = message_of(site.deployment.execute({"workers": 1}))
+        arrived = stranger.count()
+
+    assert arrived == INSTANCES + 1, "one study, and the canary"
+    assert len(site.staging.handed_out) == 2 * INSTANCES
+    assert message.count("so nothing else is moved") == 2
+    assert marked(site) == [False, False, False]
+
+
+def test_a_study_that_alone_goes_elsewhere_is_not_asked_for_again_and_waits_for_a_person(tmp_path: Path) -> None:
+    with site_and_stranger(tmp_path) as (site, stranger):
+        ours = site.staging.destinations["DICOM_ASSETS"]
+
+        def route(study_uid: str) -> None:
+            theirs = ("127.0.0.1", stranger.port)
+            site.staging.destinations["DICOM_ASSETS"] = theirs if study_uid == STUDIES[0].study_uid else ours
+
+        site.staging.before_move = route
+        message = message_of(site.deployment.execute({"workers": 1}))
+
+    assert "The canary did arrive; so find out from the PACS's log where it sent these" in message
+    assert site.staging.canaries == 2
+    assert len(site.staging.handed_out) == 3 * INSTANCES
+    assert marked(site) == [True, False, False]
 
 
 def test_a_run_without_a_canary_does_not_start(make_site: SmallSite) -> None:

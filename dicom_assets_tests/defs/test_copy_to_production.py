@@ -16,6 +16,7 @@ from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.study import StudyKey
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import COPY_JOB
+from dicom_assets_tests.event_schema import misfits
 from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.small_studies import small_study
 
@@ -97,6 +98,7 @@ def test_second_run_changes_nothing_and_says_so(site: Site) -> None:
     assert result.success
     assert production(site) == before
     assert result.get_asset_materialization_events() == []
+    assert misfits(site.deployment.events()) == []
     events = [event for event in site.deployment.events() if event["event"] == "copied_to_production"]
     assert {event["study"] for event in events} == copied(site)
     assert all(what.endswith("_unchanged") for event in events for what in event["rows"])

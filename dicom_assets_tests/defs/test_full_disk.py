@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +12,9 @@ from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.defs.test_bad_settings import message_of
 from dicom_assets_tests.leaks import leaks
+from dicom_assets_tests.small_disk import fill_up
 from dicom_assets_tests.small_studies import INSTANCES, manifest, small_study, sop_uids
 
-SIZE = "8m"
 FIRST = small_study(51, "done before the disk is full")
 SECOND = small_study(52, "on its way when the disk fills up")
 THIRD = small_study(53, "not begun when the disk fills up")
@@ -24,39 +22,9 @@ STUDIES = (FIRST, SECOND, THIRD)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes, mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    try:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("this user may not mount a small file system to fill up")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.fixture
 def site(tmp_path: Path, small_disk: Path) -> Iterator[Site]:
     with running_site(tmp_path, STUDIES, DATA_DIR=small_disk / "data", MIN_FREE_DISK_MEGABYTES=0) as site:
         yield site
-
-
-def fill_up(folder: Path) -> Path:
-    """Take all space that is left on a file system; it comes back when the returned file is deleted."""
-    filler = folder / "filler"
-    with filler.open("ab", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC  # noqa: PT017  running out of space is the purpose
-    return filler
 
 
 def test_disk_that_fills_up_fails_the_study_on_its_way_and_the_next_run_goes_on(site: Site, small_disk: Path) -> None:

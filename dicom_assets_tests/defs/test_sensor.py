@@ -20,6 +20,7 @@ from dicom_assets.defs.sensors import (
     reviewed_study_sensor,
     take,
 )
+from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import ReviewedStudy, StudyKey
 from dicom_assets_tests.deployment import Deployment, deploy
 
@@ -115,6 +116,47 @@ def test_cursor_run_keys_and_tags_hold_no_original_value(ticks: Ticks) -> None:
     result = ticks.next()
 
     assert "1.2.840.99999.1" not in repr((result.cursor, result.run_requests, result.dynamic_partitions_requests))
+
+
+def test_five_hundred_new_approvals_are_each_requested_once(ticks: Ticks) -> None:
+    uids = [f"1.2.840.99999.{number}" for number in range(500)]
+    ticks.deployment.approve(uids)
+
+    results = [ticks.next() for _ in range(3)]
+
+    requests = [list(result.run_requests or []) for result in results]
+    assert [len(one) for one in requests] == [10, 10, 0]
+    with ticks.deployment.instance() as instance:
+        keys = list(instance.get_dynamic_partitions(STUDIES))
+    assert set(keys) == set(keys_of(ticks, *uids))
+    asked_for = []
+    for request in requests[0] + requests[1]:
+        start, end = keys.index(request.tags[RANGE_START_TAG]), keys.index(request.tags[RANGE_END_TAG])
+        assert end - start < MAX_STUDIES_PER_RUN
+        asked_for += keys[start : end + 1]
+    assert sorted(asked_for) == sorted(keys)
+    assert len({request.run_key for request in requests[0] + requests[1]}) == 20
+    assert "99999" not in repr([(one.cursor, one.run_requests) for one in results])
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"), [("review.db", "REVIEW_DB_URL"), ("secret", "IDENTITY_SECRET_FILE")], ids=["review", "secret"]
+)
+def test_what_is_away_fails_the_tick_in_one_sentence_and_is_caught_up_with(
+    ticks: Ticks, file: str, setting: str
+) -> None:
+    ticks.deployment.approve(["1.2.3.1"])
+    path = ticks.deployment.folder / file
+    aside = path.rename(path.with_suffix(".aside"))
+
+    with pytest.raises(ConfigurationError) as error:
+        ticks.next()
+    aside.rename(path)
+
+    assert setting in str(error.value)
+    assert error.value.__cause__ is None
+    assert len(str(error.value).splitlines()) == 1
+    assert len(ticks.next().run_requests or []) == 1
 
 
 def test_unreachable_review_database_fails_the_tick_with_what_to_do(ticks: Ticks) -> None:

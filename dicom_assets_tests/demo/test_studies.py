@@ -136,6 +136,18 @@ def test_the_mixed_study_has_several_encodings(files: dict[int, list[bytes]]) ->
     assert len({ds.file_meta.TransferSyntaxUID for ds in data_sets(files[5])}) == 6
 
 
+def test_encapsulated_pixels_are_bytes(files: dict[int, list[bytes]]) -> None:
+    """PS3.5 A.4: their VR is OB, whatever it was in the file that the demo takes from elsewhere."""
+    encapsulated = [ds for contents in files.values() for ds in data_sets(contents) if is_encapsulated(ds)]
+
+    assert encapsulated
+    assert {ds["PixelData"].VR for ds in encapsulated} == {"OB"}
+
+
+def is_encapsulated(ds: Dataset) -> bool:
+    return ds.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in ds
+
+
 def test_another_process_makes_the_same_files() -> None:
     code = (
         "import hashlib; from dicom_assets.demo.studies import demo_studies, instance_files as files\n"

@@ -90,6 +90,18 @@ def test_dropped_file_leaves_nothing_and_is_still_missing(desk: Desk) -> None:
     assert desk.intake.drop_differing_duplicates() == 0
 
 
+def test_only_an_instance_that_is_kept_and_new_is_a_gain(desk: Desk) -> None:
+    desk.take("1.2.3.1.1")
+    gained = desk.intake.last_gain
+
+    desk.intake.receive("1.2.3.1.2").drop()
+    desk.take("1.2.3.1.1")
+    assert desk.intake.last_gain == gained
+
+    desk.take("1.2.3.1.2")
+    assert desk.intake.last_gain > gained
+
+
 def test_second_content_under_one_uid_is_kept_aside_and_counted(desk: Desk) -> None:
     desk.take("1.2.3.1.1")
     desk.take("1.2.3.1.1", content_of("1.2.3.1.1", PatientComments="changed"))
@@ -125,6 +137,24 @@ def test_leftovers_of_a_killed_run_are_taken_over_if_they_are_whole(tmp_path: Pa
     assert list(after.intake.received) == ["1.2.3.1.1"]
     assert after.draft.names() == ["000001.dcm"]
     assert [ref.sop_instance_uid for ref in after.intake.missing()] == ["1.2.3.1.2", "1.2.3.1.3"]
+
+
+@pytest.mark.parametrize("expected", [listing(s1=2), StudyListing(None, {"1.2.3.1": 2})], ids=["by list", "by counts"])
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed before it was judged", "judged"])
+def test_leftover_of_two_contents_is_asked_for_again(tmp_path: Path, expected: StudyListing, is_killed: bool) -> None:
+    before = Desk(tmp_path, expected)
+    before.take("1.2.3.1.1")
+    before.take("1.2.3.1.2")
+    before.take("1.2.3.1.2", content_of("1.2.3.1.2", PatientComments="changed"))
+    if not is_killed:
+        before.intake.drop_differing_duplicates()
+
+    after = Desk(tmp_path, expected)
+    after.intake.take_over_leftovers()
+
+    assert set(after.intake.received) == {"1.2.3.1.1"}
+    assert after.intake.missing_count() == 1
+    assert after.draft.names() == ["000001.dcm"]
 
 
 def test_instance_of_another_study_is_a_stranger(desk: Desk) -> None:

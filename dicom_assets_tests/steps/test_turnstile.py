@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -30,6 +31,28 @@ def test_window_opens_when_it_says(window: str, now: str, opens_in: timedelta) -
 
     assert parsed is not None
     assert parsed.opens_in(datetime.fromisoformat(f"2026-03-01T{now}")) == opens_in
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        ("2026-03-28T01:30+01:00", 2.0),
+        ("2026-03-29T01:30+01:00", 1.0),
+        ("2026-10-25T01:30+02:00", 3.0),
+        ("2026-10-25T02:30+02:00", 2.0),
+        ("2026-10-25T02:30+01:00", 1.0),
+    ],
+)
+def test_window_opens_by_the_clock_on_days_when_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, now: str, hours: float
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert DailyWindow(210, 360).opens_in(datetime.fromisoformat(now)) == timedelta(hours=hours)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_empty_window_is_always() -> None:
@@ -68,8 +91,7 @@ def test_next_study_waits_as_long_as_the_last_one_should_have_taken() -> None:
         waits.append(seconds)
         raise RunStoppedError("enough")
 
-    turnstile.wait(pause)
-    turnstile.passed(60_000_000)
+    turnstile.passed(60_000_000, turnstile.wait(pause))
     with pytest.raises(RunStoppedError):
         turnstile.wait(pause)
 
@@ -77,8 +99,17 @@ def test_next_study_waits_as_long_as_the_last_one_should_have_taken() -> None:
     assert 55 < waits[0] <= 60
 
 
+def test_study_that_took_long_enough_by_itself_makes_nobody_wait() -> None:
+    turnstile = Turnstile("the staging PACS", bytes_per_second=1e6)
+    began = turnstile.wait(lambda seconds, reason: pytest.fail("waited")) - 61
+
+    turnstile.passed(60_000_000, began)
+
+    turnstile.wait(lambda seconds, reason: pytest.fail("waited"))
+
+
 def test_without_limits_nobody_waits() -> None:
     turnstile = Turnstile()
-    turnstile.passed(10**12)
+    turnstile.passed(10**12, time.monotonic())
 
     turnstile.wait(lambda seconds, reason: pytest.fail("waited"))

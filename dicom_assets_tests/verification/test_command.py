@@ -37,13 +37,14 @@ def test_findings_are_shown_up_to_a_limit_and_end_with_exit_code_1(folders: Fold
     folders.edit_all(lambda ds: setattr(ds, "StudyDescription", "Zweistein"))
     arguments = (folders.source, folders.dest, "--without-iod")
 
-    limited, everything = run(*arguments, "--limit", "1"), run(*arguments, "--all", "--json", tmp_path / "found.json")
+    limited, everything = run(*arguments, "--limit", "1"), run(*arguments, "--all")
+    machine = run(*arguments, "--json")
 
-    assert limited.exit_code == everything.exit_code == 1
+    assert limited.exit_code == everything.exit_code == machine.exit_code == 1
     assert "leaks: person name of the source (3)" in limited.output
     assert "and 2 more places; --all shows them" in limited.output
     assert everything.output.count("(0008,1030) StudyDescription") == 3
-    checks = {check["check"]: check for check in json.loads((tmp_path / "found.json").read_text())["checks"]}
+    checks = {check["check"]: check for check in json.loads(machine.stdout)["checks"]}
     assert [finding["place"] for finding in checks["leaks"]["findings"]] == ["(0008,1030) StudyDescription"] * 3
     assert checks["UIDs"]["outcome"] == "passed"
     assert checks["IOD"]["remarks"] == ["switched off"]

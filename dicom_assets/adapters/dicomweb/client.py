@@ -88,6 +88,20 @@ class DicomwebClient:
         ):
             yield response
 
+    @contextmanager
+    def delete(self, operation: str, path: str) -> Iterator[httpx.Response]:
+        """The answer to a DELETE.
+
+        Raises:
+            PacsAwayError: no connection, or it is lost within the block.
+        """
+        timeout = _timeout(self.node.timeout_seconds)
+        with (
+            told_as_pacs_errors(self.node, operation),
+            self._http.stream("DELETE", f"{self.node.url}{path}", timeout=timeout) as response,
+        ):
+            yield response
+
     def chunks(self, operation: str, response: httpx.Response) -> Generator[bytes]:
         """The body as it arrives.
 

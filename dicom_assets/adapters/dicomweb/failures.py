@@ -26,13 +26,13 @@ def failure_of(node: DicomwebNode, operation: str, response: httpx.Response, *, 
     status = response.status_code
     said = f"{node.url} answered {operation} with HTTP status {status}"
     if status in _NOT_ALLOWED:
-        names = f"{node.setting}_DICOMWEB_USER, _DICOMWEB_PASSWORD_FILE or _DICOMWEB_TOKEN_FILE"
+        names = f"{node.prefix}_USER, _DICOMWEB_PASSWORD_FILE or _DICOMWEB_TOKEN_FILE"
         return PacsError(f"{said}: correct {names}, or have us allowed there what {operation} needs.")
     if status in _AWAY:
         return PacsAwayError(f"{said}{_asked_to_wait(response)}: it is away or busy, run again later.")
     if 300 <= status < 400:
-        return PacsError(f"{said}, a redirect, and none is followed: correct {node.setting}_DICOMWEB_URL.")
-    message = f"{said}: see its own log, or correct {node.setting}_DICOMWEB_URL."
+        return PacsError(f"{said}, a redirect, and none is followed: correct {node.prefix}_URL.")
+    message = f"{said}: see its own log, or correct {node.prefix}_URL."
     return PacsStatusError(message, blames_study=about_a_study and status == _SERVER_ERROR, status=status)
 
 
@@ -45,7 +45,7 @@ def _asked_to_wait(response: httpx.Response) -> str:
 def unusable_answer(node: DicomwebNode, operation: str, what: str, *, status: int = 200) -> PacsStatusError:
     """The error for a success whose content is not what PS3.18 has there."""
     return PacsStatusError(
-        f"{node.url} answered {operation} with {what}: correct {node.setting}_DICOMWEB_URL, or have the PACS mended.",
+        f"{node.url} answered {operation} with {what}: correct {node.prefix}_URL, or have the PACS mended.",
         blames_study=False,
         status=status,
     )
@@ -70,7 +70,7 @@ def told_as_pacs_errors(node: DicomwebNode, operation: str) -> Iterator[None]:
         raise _lost(node, operation, error) from None
     except (httpx.InvalidURL, httpx.RequestError) as error:
         raise ConfigurationError(
-            f"{node.url} can't be asked ({type(error).__name__}): correct {node.setting}_DICOMWEB_URL."
+            f"{node.url} can't be asked ({type(error).__name__}): correct {node.prefix}_URL."
         ) from None
 
 
@@ -81,14 +81,14 @@ def _lost(node: DicomwebNode, operation: str, error: httpx.TransportError) -> Pa
     if isinstance(cause, ssl.SSLCertVerificationError):
         return PacsError(
             f"The certificate of {node.url} is not vouched for, or names another host: "
-            f"correct {node.setting}_TLS_CA_FILE, or the host in {node.setting}_DICOMWEB_URL."
+            f"correct {node.setting}_TLS_CA_FILE, or the host in {node.prefix}_URL."
         )
     if cause is not None and not isinstance(cause, ssl.SSLEOFError):
         return PacsError(
             f"{node.url} and we can't agree on TLS 1.2 or newer, or it refuses our certificate: check "
-            f"{node.setting}_DICOMWEB_URL, {node.setting}_TLS_CERT_FILE and its own log."
+            f"{node.prefix}_URL, {node.setting}_TLS_CERT_FILE and its own log."
         )
     if isinstance(error, httpx.ConnectError):
-        return PacsAwayError(f"Nothing answers at {node.url}: start the PACS, or correct {node.setting}_DICOMWEB_URL.")
+        return PacsAwayError(f"Nothing answers at {node.url}: start the PACS, or correct {node.prefix}_URL.")
     kind = type(error).__name__
     return PacsAwayError(f"{node.url} broke off {operation} ({kind}): check that it is up, then run again.")

@@ -16,7 +16,7 @@ class DicomwebNode:
     """A PACS's base URL (checked, without a slash at its end), and the settings' prefix that names it.
 
     `tls` holds the files for HTTPS; `credentials` is None where the PACS asks for none; `timeout_seconds` is how long
-    it may be silent.
+    it may be silent. `service` stands in the settings' names after the prefix: `REST` for what is not DICOMweb.
     """
 
     url: str
@@ -25,6 +25,12 @@ class DicomwebNode:
     credentials: Credentials | None = None
     max_connections: int = 2
     timeout_seconds: float = 300.0
+    service: str = "DICOMWEB"
+
+    @property
+    def prefix(self) -> str:
+        """What the settings for URL and credentials begin with."""
+        return f"{self.setting}_{self.service}"
 
     @classmethod
     def of(
@@ -38,32 +44,34 @@ class DicomwebNode:
         token_file: str = "",
         max_connections: int = 2,
         timeout_seconds: float = 300.0,
+        service: str = "DICOMWEB",
     ) -> DicomwebNode:
         """A PACS by its settings.
 
         Raises:
             ConfigurationError: the URL or the credentials can't be used, or would travel where anybody can read them.
         """
-        credentials = _credentials(setting, user, password_file, token_file)
-        checked = _checked_url(f"{setting}_DICOMWEB_URL", url, has_credentials=credentials is not None)
+        prefix = f"{setting}_{service}"
+        credentials = _credentials(prefix, user, password_file, token_file)
+        checked = _checked_url(f"{prefix}_URL", url, has_credentials=credentials is not None)
         if max_connections < 1:
             raise ConfigurationError(f"{setting}_MAX_ASSOCIATIONS must be at least 1.")
-        return cls(checked, setting, tls, credentials, max_connections, timeout_seconds)
+        return cls(checked, setting, tls, credentials, max_connections, timeout_seconds, service)
 
 
-def _credentials(setting: str, user: str, password_file: str, token_file: str) -> Credentials | None:
-    names = f"{setting}_DICOMWEB_USER and {setting}_DICOMWEB_PASSWORD_FILE"
+def _credentials(prefix: str, user: str, password_file: str, token_file: str) -> Credentials | None:
+    names = f"{prefix}_USER and {prefix}_PASSWORD_FILE"
     if bool(user) != bool(password_file):
         raise ConfigurationError(f"{names} go together: set both or neither.")
     if token_file and user:
-        raise ConfigurationError(f"Set {names}, or {setting}_DICOMWEB_TOKEN_FILE, but not both.")
+        raise ConfigurationError(f"Set {names}, or {prefix}_TOKEN_FILE, but not both.")
     if token_file:
-        return BearerToken(SecretFile(token_file, f"{setting}_DICOMWEB_TOKEN_FILE"))
+        return BearerToken(SecretFile(token_file, f"{prefix}_TOKEN_FILE"))
     if not user:
         return None
     if ":" in user:
-        raise ConfigurationError(f"{setting}_DICOMWEB_USER may hold no colon (RFC 7617).")
-    return BasicCredentials(user, SecretFile(password_file, f"{setting}_DICOMWEB_PASSWORD_FILE"))
+        raise ConfigurationError(f"{prefix}_USER may hold no colon (RFC 7617).")
+    return BasicCredentials(user, SecretFile(password_file, f"{prefix}_PASSWORD_FILE"))
 
 
 def _checked_url(setting: str, url: str, *, has_credentials: bool) -> str:

@@ -77,15 +77,15 @@ class DicomwebStagingPacs(DicomwebPacs):
         super().__init__(node)
         self._disk = disk
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
-        """Ask once; hand every instance that arrives to `receive`.
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Ask once; hand every instance that arrives to `receive`. Returns what was odd about the answers.
 
         Raises:
             PacsAwayError: no connection for now, or it was lost on the way.
             PacsError: the PACS answered with a failure.
             StorageError: an instance that arrived could not be written.
         """
-        retrieve(self._client, retrieval, receive if self._disk is None else self._disk.before(receive))
+        return retrieve(self._client, retrieval, receive if self._disk is None else self._disk.before(receive))
 
 
 class DicomwebResearchPacs(DicomwebPacs):

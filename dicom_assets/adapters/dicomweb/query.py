@@ -39,20 +39,24 @@ Results = list[dict[str, Any]]
 def find_study(client: DicomwebClient, study_uid: str) -> StudyListing:
     """What a PACS has of a study: its instances; else its counts by series, else of the study as a whole.
 
+    A list of instances is not believed where the PACS says that there are more.
+
     Raises:
         PacsAwayError: it can't be asked for now.
         PacsError: it ended a query with a failure, or tells neither instances nor counts.
     """
     instances, is_certain = _instances(client, study_uid)
-    if instances and is_certain:
-        return StudyListing(tuple(sorted(instances, key=lambda ref: ref.sop_instance_uid)))
-    studies = _studies(client, study_uid)
+    listing = StudyListing(tuple(sorted(instances, key=lambda ref: ref.sop_instance_uid)))
+    studies = _studies(client, study_uid, is_needed=not (instances and is_certain))
     if not studies and not instances:
         return StudyListing(())
+    total = max([_count(study, _INSTANCES_OF_STUDY) for study in studies], default=0)
+    if instances and is_certain and len(instances) >= total:
+        return listing
     counts = _counts_by_series(client, study_uid)
-    total = max([_count(study, _INSTANCES_OF_STUDY) for study in studies], default=0) or sum(counts.values())
+    total = total or sum(counts.values())
     if instances and total and len(instances) == total:
-        return StudyListing(tuple(sorted(instances, key=lambda ref: ref.sop_instance_uid)))
+        return listing
     if counts and sum(counts.values()) == total:
         return StudyListing(None, counts)
     if not total:
@@ -112,13 +116,20 @@ def _counts_by_series(client: DicomwebClient, study_uid: str) -> dict[str, int]:
     return counts if all(counts.values()) and "" not in counts else {}
 
 
-def _studies(client: DicomwebClient, study_uid: str) -> Results:
+def _studies(client: DicomwebClient, study_uid: str, *, is_needed: bool) -> Results:
     """The study as the PACS lists it: one result, or none where it does not have it.
 
-    A PACS that does not know this query at all is no PACS at this URL: that is a failure, and no study missing.
+    A PACS that does not know this query at all is no PACS at this URL: that is a failure where it `is_needed`, and no
+    study missing.
     """
     params = (("StudyInstanceUID", study_uid), ("includefield", _INSTANCES_OF_STUDY))
-    return [result for result in _query(client, "/studies", params) if _text(result, _STUDY_INSTANCE_UID) == study_uid]
+    try:
+        results = _query(client, "/studies", params)
+    except PacsStatusError as error:
+        if is_needed or error.status not in _NOT_OFFERED:
+            raise
+        return []
+    return [result for result in results if _text(result, _STUDY_INSTANCE_UID) == study_uid]
 
 
 def _pages(client: DicomwebClient, path: str, fields: Params) -> Iterator[Results]:

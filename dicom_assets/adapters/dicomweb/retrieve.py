@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from email.message import Message
+from http import HTTPStatus
 
 import httpx
 
@@ -31,21 +32,29 @@ _NOTHING_THERE = (204, 404, 410)
 _WITH_INSTANCES = (200, 206)
 
 
-def retrieve(client: DicomwebClient, retrieval: Retrieval, receive: Receive) -> None:
+def retrieve(client: DicomwebClient, retrieval: Retrieval, receive: Receive) -> str:
     """Ask once for each of what is wanted; what does not arrive is for the caller to notice.
+
+    Returns:
+        What was odd about the answers; nothing where all was well.
 
     Raises:
         PacsAwayError: no connection for now, or it was lost on the way.
         PacsError: the PACS answered with a failure, or with something else than instances.
         StorageError: an instance that arrived could not be written.
     """
+    odd = ""
     for path in _paths(retrieval):
         with client.get(WADO, path, AS_STORED) as response:
+            if response.status_code != HTTPStatus.OK:
+                odd = f"it answered {WADO} with HTTP status {response.status_code}"
             if response.status_code in _NOTHING_THERE:
                 continue
             if response.status_code not in _WITH_INSTANCES:
                 raise failure_of(client.node, WADO, response, about_a_study=True)
-            _take_in(client, response, receive)
+            if strange := _take_in(client, response, receive):
+                odd = f"{strange} part(s) of its answer to {WADO} do not say which instance they are"
+    return odd
 
 
 def _paths(retrieval: Retrieval) -> Iterator[str]:
@@ -58,7 +67,8 @@ def _paths(retrieval: Retrieval) -> Iterator[str]:
         yield study_path(retrieval.study_uid)
 
 
-def _take_in(client: DicomwebClient, response: httpx.Response, receive: Receive) -> None:
+def _take_in(client: DicomwebClient, response: httpx.Response, receive: Receive) -> int:
+    """Take the parts of an answer; returns how many of them are strange."""
     arrivals = Arrivals(receive)
     try:
         _reader_of(client, response)(client, response, arrivals)
@@ -69,6 +79,7 @@ def _take_in(client: DicomwebClient, response: httpx.Response, receive: Receive)
         raise unusable_answer(client.node, WADO, "a multipart content that breaks its own rules") from None
     finally:
         arrivals.drop()
+    return arrivals.strange
 
 
 Reader = Callable[[DicomwebClient, httpx.Response, Arrivals], None]

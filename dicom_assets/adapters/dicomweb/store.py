@@ -13,6 +13,7 @@ from dicom_assets.adapters.dicomweb.failures import failure_of, unusable_answer
 from dicom_assets.adapters.dicomweb.query import JSON
 from dicom_assets.adapters.dicomweb.stow_answer import StowAnswer, UnreadableAnswerError, read_stow_answer
 from dicom_assets.adapters.dicomweb.stow_body import StowBody
+from dicom_assets.adapters.pacs.plane.statuses import OUT_OF_RESOURCES
 from dicom_assets.errors import DicomAssetsError, PacsStatusError
 from dicom_assets.study import OutgoingInstance, StoreOutcome
 
@@ -25,7 +26,6 @@ _ANSWERED = (200, 202, 400, 409)
 """All stored, some stored or stored with warnings, none stored for one fault, none stored (PS3.18 Table 10.5.3-1)."""
 _PERHAPS_ONE_OF_THEM = (400, 409, 413, 415, 422, 500)
 """What may be due to one instance of several, or to their sum: tried again in smaller requests."""
-_OUT_OF_RESOURCES = 0xA700
 
 
 def store(client: DicomwebClient, instances: Sequence[OutgoingInstance]) -> Generator[StoreOutcome]:
@@ -117,7 +117,7 @@ def _outcome(item: OutgoingInstance, answer: StowAnswer) -> StoreOutcome:
     reason = answer.failed.get(uid)
     if reason is None:
         return StoreOutcome(uid, "not mentioned in the answer", retriable=True)
-    return StoreOutcome(uid, f"refused with reason 0x{reason:04X}", retriable=reason & 0xFF00 == _OUT_OF_RESOURCES)
+    return StoreOutcome(uid, f"refused with reason 0x{reason:04X}", retriable=reason & 0xFF00 == OUT_OF_RESOURCES)
 
 
 def _refused_as_a_whole(item: OutgoingInstance, status: int) -> StoreOutcome:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
+from dicom_assets.adapters.pacs.plane.statuses import PROCESSING_FAILURE
+
 _REFERENCED_SOP_INSTANCE_UID = "00081155"
 _FAILURE_REASON = "00081197"
 _FAILED_SOP_SEQUENCE = "00081198"
 _REFERENCED_SOP_SEQUENCE = "00081199"
-_UNKNOWN_REASON = 0x0110
-"""Processing failure (PS3.7 C.5.11), for a failure without a reason."""
 
 
 class UnreadableAnswerError(ValueError):
@@ -46,7 +46,9 @@ def read_stow_answer(content: bytes) -> StowAnswer:
         stored.update(_text(item, _REFERENCED_SOP_INSTANCE_UID) for item in _items(ds, _REFERENCED_SOP_SEQUENCE))
         for item in _items(ds, _FAILED_SOP_SEQUENCE):
             reason = _text(item, _FAILURE_REASON)
-            failed[_text(item, _REFERENCED_SOP_INSTANCE_UID)] = int(reason) if reason.isdecimal() else _UNKNOWN_REASON
+            failed[_text(item, _REFERENCED_SOP_INSTANCE_UID)] = (
+                int(reason) if reason.isdecimal() else PROCESSING_FAILURE
+            )
     failed.pop("", None)
     return StowAnswer(frozenset(stored - {""} - failed.keys()), failed)
 

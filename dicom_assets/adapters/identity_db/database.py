@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
-from dicom_assets.adapters.databases import Database
 from dicom_assets.adapters.identity_db import queries, schema, tables
 from dicom_assets.adapters.identity_db.dry_run import DryRunIdentityDatabase
-from dicom_assets.adapters.identity_db.queries import IssuedStudy, PatientEntry, entry_of, insert_or_ignore, storable
+from dicom_assets.adapters.identity_db.issuing import issue_study_keys
+from dicom_assets.adapters.identity_db.ledger import Ledger
+from dicom_assets.adapters.identity_db.queries import (
+    IssuedStudy,
+    PatientEntry,
+    PatientRow,
+    entry_of,
+    insert_or_ignore,
+    storable,
+)
 from dicom_assets.adapters.identity_db.refusals import (
     ATTEMPTS,
     no_free_derivation,
+    no_study_uid,
     replacement_in_use,
+    require_uid,
     unknown_key,
 )
 from dicom_assets.deidentification import EpochRequest
-from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym, derive_study_key
-from dicom_assets.study import PatientIdentity, StudyKey, Subject
+from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym
+from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
 
 class IdentityDatabase:
@@ -33,50 +41,55 @@ class IdentityDatabase:
     two of them never wait for each other.
     """
 
-    def __init__(self, database: Database, secret: bytes, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._secret = secret
-        self._clock = clock
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
     @classmethod
-    def open(cls, url: str, secret: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
-        """The database, made and brought to the newest schema as needed.
+    def open(
+        cls,
+        url: str,
+        secret: bytes,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        key: bytes | None = None,
+    ) -> Self:
+        """The database, made and brought to the newest schema as needed; `key` is that of an encrypted one.
 
         Raises:
-            ConfigurationError: it does not open, holds something else, is newer than this program, or was made with
-                another secret.
+            ConfigurationError: it does not open, holds something else, is newer than this program, or goes by another
+                secret or key.
         """
-        return cls(schema.open_upgraded(url, secret), secret, clock)
+        return cls(schema.open_upgraded(url, secret, key, clock))
 
     @staticmethod
-    def open_for_dry_run(url: str, secret: bytes) -> DryRunIdentityDatabase:
+    def open_for_dry_run(url: str, secret: bytes, *, key: bytes | None = None) -> DryRunIdentityDatabase:
         """The database as it is, with what a dry run adds kept in memory; it is not created where there is none.
 
         Raises:
             ConfigurationError: as for `open`.
         """
-        return DryRunIdentityDatabase(schema.open_existing(url, secret), secret)
+        return DryRunIdentityDatabase(schema.open_existing(url, secret, key), secret)
 
     def close(self) -> None:
         """Give back all connections."""
-        self._database.close()
+        self._ledger.close()
 
     def study_key(self, study_uid: str) -> StudyKey:
-        """The study's key, issued now if this is the first time it is asked for."""
+        """The study's key, issued now if this is the first time it is asked for.
+
+        Raises:
+            StudyError: there is no UID to issue one for.
+        """
+        if not study_uid.strip():
+            raise no_study_uid()
         if found := self.find_key(study_uid):
             return found
-        with self._database.writing() as connection:
-            for attempt in range(ATTEMPTS):
-                key = derive_study_key(self._secret, study_uid, attempt)
-                row = {"key": key, "original_study_uid": study_uid, "issued_at": self._clock()}
-                insert_or_ignore(connection, tables.study, [row])
-                if issued := queries.find_key(connection, study_uid):
-                    return issued
-        raise no_free_derivation("study key")
+        with self._ledger.writing() as connection:
+            return issue_study_keys(connection, self._ledger, [study_uid])[study_uid]
 
     def find_key(self, study_uid: str) -> StudyKey | None:
         """The study's key if one was issued; never issues one."""
-        with self._database.reading() as connection:
+        with self._ledger.reading() as connection:
             return queries.find_key(connection, study_uid)
 
     def original_study_uid(self, study_key: StudyKey) -> str:
@@ -85,7 +98,7 @@ class IdentityDatabase:
         Raises:
             ConfigurationError: no such key was issued.
         """
-        with self._database.reading() as connection:
+        with self._ledger.reading() as connection:
             found = queries.find_study_uid(connection, study_key)
         if found is None:
             raise unknown_key(study_key)
@@ -93,7 +106,7 @@ class IdentityDatabase:
 
     def studies(self) -> Iterable[IssuedStudy]:
         """All studies that have a key, in the order the keys were issued."""
-        with self._database.reading() as connection:
+        with self._ledger.reading() as connection:
             return queries.issued_studies(connection)
 
     def subject(self, patient: PatientIdentity, epoch: EpochRequest | None = None) -> Subject:
@@ -105,16 +118,16 @@ class IdentityDatabase:
             StudyError: nothing tells the patient from others, or no date of a new patient is known.
         """
         entry = entry_of(patient)
-        with self._database.reading() as connection:
-            found = queries.find_subject(connection, entry)
+        with self._ledger.reading() as connection:
+            found = self._find_patient(connection, entry)
         if found:
-            return found
-        with self._database.writing() as connection:
-            return self._issue_subject(connection, entry, epoch)
+            return found.subject
+        with self._ledger.writing() as connection:
+            return self._issue_patient(connection, entry, epoch).subject
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
         """The recorded replacements of those of `uids` that have one."""
-        with self._database.reading() as connection:
+        with self._ledger.reading() as connection:
             return queries.find_replacements(connection, uids)
 
     def record(
@@ -123,62 +136,89 @@ class IdentityDatabase:
         patient: PatientIdentity,
         uids: Mapping[str, str],
         values: Mapping[str, Mapping[str, str]],
+        levels: Mapping[str, UidLevel] | None = None,
     ) -> Mapping[str, str]:
         """Record a study's mappings in one transaction and return the UID mappings in force.
 
         Where a UID was recorded before, the recorded replacement wins and is what comes back. `values` maps an
-        attribute's keyword to its original -> replacement pairs; of these, every pair ever recorded stays.
+        attribute's keyword to its original -> replacement pairs; of these, every pair ever recorded stays. `levels`
+        maps an original UID to what it names in this study.
 
         Raises:
             ConfigurationError: no such key was issued.
-            StudyError: a replacement is in use for another UID, or nothing tells the patient from others.
+            StudyError: a replacement is in use for another UID, a UID is none, or nothing tells the patient from
+                others.
         """
         entry = entry_of(patient)
-        with self._database.writing() as connection:
-            self._issue_subject(connection, entry)
-            self._link_patient(connection, study_key, entry)
-            in_force = self._record_uids(connection, study_key, uids)
+        with self._ledger.writing() as connection:
+            self._link_patient(connection, study_key, self._issue_patient(connection, entry).row)
+            in_force = self._record_uids(connection, study_key, uids, levels or {})
             self._record_values(connection, study_key, values)
         return in_force
 
-    def _issue_subject(self, connection: Connection, entry: PatientEntry, epoch: EpochRequest | None = None) -> Subject:
-        if found := queries.find_subject(connection, entry):
+    def _find_patient(self, connection: Connection, entry: PatientEntry) -> PatientRow | None:
+        return queries.find_patient(connection, entry, self._ledger.standing.default_issuer)
+
+    def _issue_patient(
+        self, connection: Connection, entry: PatientEntry, epoch: EpochRequest | None = None
+    ) -> PatientRow:
+        if found := self._find_patient(connection, entry):
             return found
-        derived = derive_date_offset_days(self._secret, entry.issuer, entry.original_id)
+        filed = queries.with_default_issuer(entry, self._ledger.standing.default_issuer)
+        derived = derive_date_offset_days(self._ledger.secret, filed.issuer, filed.original_id)
         offset = derived if epoch is None else epoch.offset_days()
         for attempt in range(ATTEMPTS):
-            pseudonym = derive_pseudonym(self._secret, entry.issuer, entry.original_id, attempt)
+            pseudonym = derive_pseudonym(self._ledger.secret, filed.issuer, filed.original_id, attempt)
             row = {
-                **entry._asdict(),
+                **filed._asdict(),
                 "pseudonym": pseudonym,
                 "date_offset_days": offset,
-                "issued_at": self._clock(),
+                "issued_at": self._ledger.clock(),
+                "secret_generation": self._ledger.standing.generation,
             }
             insert_or_ignore(connection, tables.patient, [row])
-            if issued := queries.find_subject(connection, entry):
+            if issued := self._find_patient(connection, entry):
                 return issued
         raise no_free_derivation("pseudonym")
 
-    def _link_patient(self, connection: Connection, study_key: StudyKey, entry: PatientEntry) -> None:
-        patient, study = tables.patient, tables.study
+    def _link_patient(self, connection: Connection, study_key: StudyKey, patient_row: int) -> None:
+        study = tables.study
         if queries.find_study_uid(connection, study_key) is None:
             raise unknown_key(study_key)
-        filed = select(patient.c.id).where(patient.c.original_id == entry.original_id, patient.c.issuer == entry.issuer)
         connection.execute(
-            update(study)
-            .where(study.c.key == study_key, study.c.patient_id.is_(None))
-            .values(patient_id=filed.scalar_subquery())
+            update(study).where(study.c.key == study_key, study.c.patient_id.is_(None)).values(patient_id=patient_row)
         )
 
-    def _record_uids(self, connection: Connection, study_key: StudyKey, uids: Mapping[str, str]) -> dict[str, str]:
-        in_force = queries.find_replacements(connection, uids)
-        missing = sorted(set(uids) - set(in_force))
-        rows = [{"original": uid, "replacement": uids[uid], "study_key": study_key} for uid in missing]
+    def _record_uids(
+        self,
+        connection: Connection,
+        study_key: StudyKey,
+        uids: Mapping[str, str],
+        levels: Mapping[str, UidLevel],
+    ) -> dict[str, str]:
+        before = queries.find_mapped(connection, uids)
+        missing = sorted(set(uids) - set(before))
+        rows = [
+            {
+                "original": require_uid(uid),
+                "replacement": require_uid(uids[uid]),
+                "study_key": study_key,
+                "level": levels.get(uid),
+                "secret_generation": self._ledger.standing.generation,
+            }
+            for uid in missing
+        ]
         insert_or_ignore(connection, tables.uid, rows)
-        in_force |= queries.find_replacements(connection, missing)
+        added = queries.find_mapped(connection, missing)
+        in_force = before | added
         if len(in_force) < len(uids):
             raise replacement_in_use(study_key, len(uids) - len(in_force))
-        return in_force
+        # What another study only referred to is this study's, now that it is seen what it names.
+        newly = {
+            uid: (level, study_key) for uid, level in levels.items() if uid in in_force and not in_force[uid].level
+        }
+        queries.tell_levels(connection, newly)
+        return {original: mapped.replacement for original, mapped in in_force.items()}
 
     def _record_values(
         self, connection: Connection, study_key: StudyKey, values: Mapping[str, Mapping[str, str]]
@@ -194,12 +234,8 @@ class IdentityDatabase:
                 "keyword": keyword,
                 "original": original,
                 "replacement": replacement,
-                "fingerprint": self._fingerprint(keyword, original, replacement),
+                "fingerprint": self._ledger.keyed_hash(keyword, original, replacement),
             }
             for keyword, original, replacement in triples
         ]
-        insert_or_ignore(connection, tables.value, sorted(rows, key=lambda row: row["fingerprint"]))
-
-    def _fingerprint(self, *parts: str) -> str:
-        whole = "".join(f"{len(part)}:{part}" for part in parts)
-        return hmac.digest(self._secret, whole.encode(), hashlib.sha256).hex()
+        queries.insert_values(connection, sorted(rows, key=lambda row: row["fingerprint"]))

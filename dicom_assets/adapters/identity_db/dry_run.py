@@ -9,18 +9,20 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from dicom_assets.adapters.databases import Database
 from dicom_assets.adapters.identity_db import queries
+from dicom_assets.adapters.identity_db.ledger import Ledger
 from dicom_assets.adapters.identity_db.queries import IssuedStudy, PatientEntry, entry_of
 from dicom_assets.adapters.identity_db.refusals import (
     ATTEMPTS,
     no_free_derivation,
+    no_study_uid,
     replacement_in_use,
+    require_uid,
     unknown_key,
 )
 from dicom_assets.deidentification import EpochRequest
 from dicom_assets.deidentification.derivation import derive_date_offset_days, derive_pseudonym, derive_study_key
-from dicom_assets.study import PatientIdentity, StudyKey, Subject
+from dicom_assets.study import PatientIdentity, StudyKey, Subject, UidLevel
 
 T = TypeVar("T")
 
@@ -28,9 +30,10 @@ T = TypeVar("T")
 class DryRunIdentityDatabase:
     """Answers as the real one would, collisions included, and forgets everything at the end. Safe among threads."""
 
-    def __init__(self, database: Database | None, secret: bytes) -> None:
-        self._database = database
+    def __init__(self, ledger: Ledger | None, secret: bytes) -> None:
+        self._ledger = ledger
         self._secret = secret
+        self._default_issuer = ledger.standing.default_issuer if ledger else ""
         self._lock = threading.RLock()
         self._study_uids: dict[StudyKey, str] = {}
         self._subjects: dict[PatientEntry, Subject] = {}
@@ -38,11 +41,17 @@ class DryRunIdentityDatabase:
 
     def close(self) -> None:
         """Give back all connections."""
-        if self._database:
-            self._database.close()
+        if self._ledger:
+            self._ledger.close()
 
     def study_key(self, study_uid: str) -> StudyKey:
-        """The key that was, or would be, issued."""
+        """The key that was, or would be, issued.
+
+        Raises:
+            StudyError: there is no UID to issue one for.
+        """
+        if not study_uid.strip():
+            raise no_study_uid()
         with self._lock:
             if found := self.find_key(study_uid):
                 return found
@@ -82,11 +91,13 @@ class DryRunIdentityDatabase:
         """
         entry = entry_of(patient)
         with self._lock:
-            recorded = self._ask(lambda connection: queries.find_subject(connection, entry))
-            if found := recorded or self._subjects.get(entry):
-                return found
-            self._subjects[entry] = subject = self._derive_subject(entry, epoch)
-            return subject
+            recorded = self._ask(partial(queries.find_patient, entry=entry, default_issuer=self._default_issuer))
+            if recorded:
+                return recorded.subject
+            filed = queries.with_default_issuer(entry, self._default_issuer)
+            if filed not in self._subjects:
+                self._subjects[filed] = self._derive_subject(filed, epoch)
+            return self._subjects[filed]
 
     def replacements(self, uids: Iterable[str]) -> Mapping[str, str]:
         """The replacements that are recorded, or would be."""
@@ -102,18 +113,20 @@ class DryRunIdentityDatabase:
         patient: PatientIdentity,
         uids: Mapping[str, str],
         values: Mapping[str, Mapping[str, str]],  # noqa: ARG002 - the port's; nothing looks values up in a dry run
+        levels: Mapping[str, UidLevel] | None = None,  # noqa: ARG002 - likewise
     ) -> Mapping[str, str]:
         """The UID mappings that would be in force; they are, for the rest of this dry run.
 
         Raises:
             ConfigurationError: no such key was issued.
-            StudyError: a replacement is in use for another UID, or nothing tells the patient from others.
+            StudyError: a replacement is in use for another UID, a UID is none, or nothing tells the patient from
+                others.
         """
         with self._lock:
             self.original_study_uid(study_key)
             self.subject(patient)
             in_force = self.replacements(uids)
-            new = {uid: replacement for uid, replacement in uids.items() if uid not in in_force}
+            new = {require_uid(uid): require_uid(uids[uid]) for uid in uids if uid not in in_force}
             in_use = self._ask(lambda connection: queries.find_taken(connection, new.values())) or set()
             in_use |= set(new.values()) & set(self._replacements.values())
             clashes = len(new) - len(set(new.values()) - in_use)
@@ -137,7 +150,7 @@ class DryRunIdentityDatabase:
         raise no_free_derivation("pseudonym")
 
     def _ask(self, question: Callable[[Connection], T]) -> T | None:
-        if self._database is None:
+        if self._ledger is None:
             return None
-        with self._database.reading() as connection:
+        with self._ledger.reading() as connection:
             return question(connection)

@@ -1,93 +1,122 @@
-"""Brings an identity database to the newest schema, and refuses one that is not ours or not our secret's."""
+"""Brings an identity database to the newest schema, and refuses one that is not ours, not our secret's or key's."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import secrets
 import sqlite3
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, event, inspect, text
 
 from dicom_assets.adapters.databases import Database, open_database, parse_url, sqlite_path
-from dicom_assets.adapters.identity_db.queries import insert_or_ignore
-from dicom_assets.adapters.identity_db.tables import VERSION_TABLE, meta
+from dicom_assets.adapters.identity_db.ledger import Ledger
+from dicom_assets.adapters.identity_db.refusals import SETTING, encryption_unsupported
+from dicom_assets.adapters.identity_db.sealing import Cipher, use_cipher
+from dicom_assets.adapters.identity_db.standing import begin, is_begun, read_standing
+from dicom_assets.adapters.identity_db.tables import VERSION_TABLE
 from dicom_assets.deidentification.derivation import check_secret
 from dicom_assets.errors import ConfigurationError
 
-SETTING = "IDENTITY_DB_URL"
-SECRET_SETTING = "IDENTITY_SECRET_FILE"  # noqa: S105 - the name of a setting
-_SECRET_CHECK = "secret_check"  # noqa: S105 - the name of a row
+_CACHE_KIBIBYTES = 65_536
+"""Of SQLite's pages: replacements have no order, so that recording a study touches pages all over their index."""
+
 _ADVISORY_LOCK = 0x1DE471D8
 _alembic_lock = threading.Lock()  # alembic.context is one per process
 
 
-def open_upgraded(url: str, secret: bytes) -> Database:
+def now_utc() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
+
+
+def open_upgraded(url: str, secret: bytes, key: bytes | None = None, clock: Callable[[], datetime] = now_utc) -> Ledger:
     """The database at head, made if there is none; processes that open it at once wait for each other.
 
     Raises:
-        ConfigurationError: it does not open, holds something else, is newer than this program, or was made with
-            another secret.
+        ConfigurationError: it does not open, holds something else, is newer than this program, or goes by another
+            secret or key.
     """
     check_secret(secret)
-    _require_supported(url)
+    cipher = _cipher(url, key)
     parsed = parse_url(url, SETTING)
     if parsed.get_backend_name() == "sqlite":
         _create_file(sqlite_path(parsed, SETTING))
     database = open_database(url, SETTING)
     try:
+        _prepare(database, cipher)
         with database.writing() as connection:
             _upgrade(connection)
-            _record_secret_mark(connection, secret)
+            if not is_begun(connection):
+                begin(connection, secret, cipher, clock())
+            standing = read_standing(connection, secret, cipher)
         _use_write_ahead_log(database)
     except BaseException:
         database.close()
         raise
-    return database
+    return Ledger(database, secret, standing, clock)
 
 
-def open_existing(url: str, secret: bytes) -> Database | None:
+def open_existing(url: str, secret: bytes, key: bytes | None = None) -> Ledger | None:
     """The database for reading only; None where there is none yet, or an empty one. Nothing is written.
 
     Raises:
         ConfigurationError: as for `open_upgraded`, and where the schema is older than this program.
     """
     check_secret(secret)
-    _require_supported(url)
+    cipher = _cipher(url, key)
     parsed = parse_url(url, SETTING)
     if parsed.get_backend_name() == "sqlite" and not sqlite_path(parsed, SETTING).exists():
         return None
     database = open_database(url, SETTING, read_only=True)
     try:
+        _prepare(database, cipher)
         with database.reading() as connection:
             found = _revision(connection)
-            if found is not None and found != _scripts().get_current_head():
+            if found is not None and found != head():
                 raise ConfigurationError(f"{SETTING}: the schema is older than this program; run once without dry_run.")
-            if found is not None:
-                _compare_secret(connection, secret)
+            standing = None if found is None else read_standing(connection, secret, cipher)
     except BaseException:
         database.close()
         raise
-    if found is None:
+    if standing is None:
         database.close()
-    return database if found is not None else None
+        return None
+    return Ledger(database, secret, standing, now_utc)
 
 
-def secret_mark(secret: bytes) -> str:
-    """A keyed value that tells whether a secret is the one that a database was made with, and nothing of it."""
-    return hmac.digest(secret, b"dicom_assets identity database, check of the secret", hashlib.sha256).hex()[:32]
+def head() -> str | None:
+    """The newest revision of the schema that this program knows."""
+    return _scripts().get_current_head()
 
 
-def _require_supported(url: str) -> None:
-    if parse_url(url, SETTING).get_backend_name() not in ("sqlite", "postgresql"):
+def _cipher(url: str, key: bytes | None) -> Cipher | None:
+    backend = parse_url(url, SETTING).get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
         raise ConfigurationError(f"{SETTING}: use an sqlite or a postgresql URL.")
+    if key is not None and backend != "sqlite":
+        raise encryption_unsupported()
+    return None if key is None else Cipher(key)
+
+
+def _prepare(database: Database, cipher: Cipher | None) -> None:
+    use_cipher(database.engine, cipher)
+    if database.engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(database.engine, "connect")
+    def keep_pages(connection: Any, _record: object) -> None:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+
+    database.engine.dispose()  # connections made so far know nothing of this
 
 
 def _create_file(path: Path) -> None:
@@ -134,6 +163,7 @@ def _use_write_ahead_log(database: Database) -> None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take long; the others wait for it
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     if _revision(connection) == _scripts().get_current_head():
         return
@@ -158,20 +188,6 @@ def _revision(connection: Connection) -> str | None:
             f"{SETTING}: the schema's revision is unknown to this program, so a newer one made it; update dicom_assets."
         )
     return found
-
-
-def _record_secret_mark(connection: Connection, secret: bytes) -> None:
-    insert_or_ignore(connection, meta, [{"name": _SECRET_CHECK, "value": secret_mark(secret)}])
-    _compare_secret(connection, secret)
-
-
-def _compare_secret(connection: Connection, secret: bytes) -> None:
-    recorded = connection.execute(select(meta.c.value).where(meta.c.name == _SECRET_CHECK)).scalar_one_or_none()
-    if recorded is None or not hmac.compare_digest(recorded, secret_mark(secret)):
-        raise ConfigurationError(
-            f"The identity database ({SETTING}) was made with another secret than the one in {SECRET_SETTING}; with "
-            "this one, patients would get second pseudonyms. Put the former secret back, or name another database."
-        )
 
 
 def _script_location() -> str:

@@ -267,11 +267,11 @@ def _why_rejected(assoc: Association, local: LocalNode, pacs: PacsNode) -> PacsE
     return why_rejected(source or 0, diagnostic or 0, local, pacs)
 
 
-def why_nothing_answers(pacs: PacsNode) -> PacsError:
-    """What to do when there is no connection, or one that ends before the PACS says anything."""
+def why_nothing_answers(pacs: PacsNode, how: str = "") -> PacsError:
+    """What to do when there is no connection, or one that ends before the PACS says anything; `how` it ended."""
     trouble = trouble_with(pacs.host, pacs.port, pacs.tls, pacs.setting, pacs.timeouts.connection)
     if trouble is None:
-        return PacsAwayError(f"{pacs.name} closed the connection: check {pacs.setting}_* and the PACS's own log.")
+        return PacsAwayError(f"{pacs.name} closed the connection{how}: check {pacs.setting}_* and the PACS's own log.")
     return (PacsAwayError if trouble.may_pass else PacsError)(trouble.message)
 
 

@@ -16,9 +16,10 @@ from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
 from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.statuses import PENDING
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
-from dicom_assets.adapters.pacs.requests import PENDING, encoded_identifier_of, judge, next_message_id
+from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval
@@ -35,8 +36,8 @@ class CGetPacs(QueriedPacs):
     disk: DiskFloor | None = None
     limits: Limits | None = None
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
-        """Ask by C-GET; what does not arrive is for the caller to notice.
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Ask by C-GET; what does not arrive is for the caller to notice. Returns what the PACS says went wrong.
 
         Raises:
             PacsAwayError: no association for now, or it was lost on the way.
@@ -49,11 +50,10 @@ class CGetPacs(QueriedPacs):
         contexts = [build_context(STUDY_ROOT_GET, ImplicitVRLittleEndian), *storage]
         inbox = Inbox(receive, self.disk)
         with opened(self.local, self.pacs, contexts, roles=roles, limits=self.limits) as association:
-            status = self._get(association, retrieval, inbox)
-        judge("C-GET", status, inbox, self.pacs, advice="see its own log")
+            ending = self._get(association, retrieval, inbox)
+        return judge("C-GET", ending, inbox, self.pacs, advice="see its own log")
 
-    def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> int | None:
-        """The last status; None where the last response has none."""
+    def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> Ending:
         context = association.context_for(STUDY_ROOT_GET)
         if context is None:
             raise NothingAcceptedError(
@@ -66,7 +66,7 @@ class CGetPacs(QueriedPacs):
         while (command := association.receive()) is not None:
             if command.field == commands.C_GET_RSP:
                 if command.status not in PENDING:
-                    return command.status
+                    return Ending.of(command)
             else:
                 _answer(association, command, inbox)
             if inbox.error is not None:

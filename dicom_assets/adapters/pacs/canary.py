@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from io import BytesIO
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from dicom_assets.adapters.pacs.association import Timeouts
 from dicom_assets.adapters.pacs.canary_object import is_uid
+from dicom_assets.adapters.pacs.requests import StrayedError
 from dicom_assets.adapters.pacs.retrieve import CMovePacs
-from dicom_assets.errors import ConfigurationError, PacsError, StorageError
+from dicom_assets.errors import ConfigurationError, PacsError, StorageError, StudyError
 from dicom_assets.study import IncomingFile, Piece, Receive, Retrieval, StudyListing
 
 ACCEPTANCE = "I accept that identified images may go to a wrong machine"
@@ -109,17 +110,38 @@ class ProvenMoves:
                 raise
             self._arrived = True
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
-        """Ask by C-MOVE once the canary has arrived.
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Ask by C-MOVE once the canary has arrived; returns what the PACS says went wrong.
+
+        Instances that it says it sent, and of which none arrived, end all moves, unless another move of the canary
+        shows that our AE title still stands for us; this study is not asked for again then, either.
 
         Raises:
             ConfigurationError: the canary does not arrive here, or our Storage SCP can't listen.
             PacsAwayError: no association for now, or it was lost with nothing received.
             PacsError: the operation ended in a failure with nothing received.
+            StudyError: the PACS says that it sent instances, and none arrived, though the canary does.
             StorageError: an instance that arrived could not be written.
         """
         self.prove()
-        self._pacs.retrieve(retrieval, receive)
+        try:
+            return self._pacs.retrieve(retrieval, receive)
+        except StrayedError as error:
+            self._prove_anew(error)
+            raise StudyError(
+                f"{error} The canary did arrive; so find out from the PACS's log where it sent these, then clear the "
+                "error and run again."
+            ) from None
+
+    def _prove_anew(self, error: StrayedError) -> None:
+        with self._mutex:
+            self._arrived = False
+            if not self._canary_uid:
+                self._failure = self._failure or ConfigurationError(
+                    f"Images may have gone to a wrong machine, so nothing else is moved. {error} Find out from its log "
+                    f"where it sent them. {_OTHER_SENDERS}"
+                )
+        self.prove()
 
 
 def move_canary(scout: CMovePacs, canary_uid: str) -> None:
@@ -129,19 +151,12 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
         ConfigurationError: it is not there, is none, or does not arrive here in time; or our Storage SCP can't listen.
         PacsError: the PACS can't be asked.
     """
-    listed = scout.find_study(canary_uid).total
-    if not listed:
-        raise ConfigurationError(
-            f"{scout.name} has no study of STAGING_PACS_CANARY_UID: {_TO_SEND_ONE}, or correct the setting."
-        )
-    if listed > 1:
-        raise ConfigurationError(
-            f"The study of STAGING_PACS_CANARY_UID has {listed} instances at {scout.name} and is no canary, which has "
-            f"one that anybody may see: {_TO_SEND_ONE}."
-        )
+    _require_listed(scout, canary_uid)
     cage = _Cage()
     try:
         scout.retrieve(Retrieval(canary_uid), cage.receive)
+    except StrayedError:
+        raise ConfigurationError(_went_astray(scout)) from None
     except PacsError as error:
         if not cage.arrived:
             raise ConfigurationError(
@@ -153,6 +168,50 @@ def move_canary(scout: CMovePacs, canary_uid: str) -> None:
         raise ConfigurationError(
             f"What {scout.name} sent here is not the canary it was asked for, so nothing else is moved: "
             "have the PACS's index repaired."
+        )
+
+
+class _Retrieves(Protocol):
+    """A PACS that hands instances to who asks."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def find_study(self, study_uid: str) -> StudyListing:
+        """What it has of a study."""
+
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Hand it over."""
+
+
+def fetch_canary(pacs: _Retrieves, canary_uid: str) -> None:
+    """Have a PACS hand over the canary on our own connection, to see that it does.
+
+    Raises:
+        ConfigurationError: it is not there, is none, or is not what is handed over.
+        PacsError: the PACS can't be asked, or refuses.
+    """
+    _require_listed(pacs, canary_uid)
+    cage = _Cage()
+    said = pacs.retrieve(Retrieval(canary_uid), cage.receive)
+    if [_study_uid_of(content) for content in cage.arrived] != [canary_uid]:
+        raise ConfigurationError(
+            f"{pacs.name} lists the study of STAGING_PACS_CANARY_UID and does not hand it over{said and f'; {said}'}: "
+            "see its own log, or choose another STAGING_PACS_PROTOCOL."
+        )
+
+
+def _require_listed(pacs: _Retrieves, canary_uid: str) -> None:
+    listed = pacs.find_study(canary_uid).total
+    if not listed:
+        raise ConfigurationError(
+            f"{pacs.name} has no study of STAGING_PACS_CANARY_UID: {_TO_SEND_ONE}, or correct the setting."
+        )
+    if listed > 1:
+        raise ConfigurationError(
+            f"The study of STAGING_PACS_CANARY_UID has {listed} instances at {pacs.name} and is no canary, which has "
+            f"one that anybody may see: {_TO_SEND_ONE}."
         )
 
 

@@ -21,11 +21,11 @@ from dicom_assets.adapters.pacs.commitment_desk import (
     answer,
 )
 from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
-from dicom_assets.adapters.pacs.plane.answers import SUCCESS
 from dicom_assets.adapters.pacs.plane.association import Association
-from dicom_assets.adapters.pacs.plane.commands import N_ACTION_RSP, n_action_rq
+from dicom_assets.adapters.pacs.plane.commands import N_ACTION_RSP, UNRECOGNIZED_OPERATION, n_action_rq
 from dicom_assets.adapters.pacs.plane.faults import AssociationLostError, PeerAbortedError
 from dicom_assets.adapters.pacs.plane.opened import opened
+from dicom_assets.adapters.pacs.plane.statuses import RESOURCE_LIMITATION, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 from dicom_assets.adapters.pacs.requests import encoded
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
 from dicom_assets.study import Commitment, OutgoingInstance
@@ -35,9 +35,8 @@ LARGEST_REQUEST = 5000
 """References in one request; larger studies make several."""
 
 _REQUEST_STORAGE_COMMITMENT = 1
-_NOT_OFFERED = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
+_NOT_OFFERED = frozenset({0x0118, SOP_CLASS_NOT_SUPPORTED, 0x0123, UNRECOGNIZED_OPERATION})
 """No such SOP Class, SOP Class not supported, no such action, unrecognized operation (PS3.7 Annex C)."""
-_RESOURCE_LIMITATION = 0x0213
 _TICK_SECONDS = 0.05
 
 
@@ -121,7 +120,7 @@ class StorageCommitment:
             raise _NotOfferedError(said) from None
         if status in _NOT_OFFERED:
             raise _NotOfferedError(f"it answers with status 0x{status:04X}")
-        if status == _RESOURCE_LIMITATION:
+        if status == RESOURCE_LIMITATION:
             raise PacsAwayError(f"{self.pacs.name} is out of resources for storage commitment: run again later.")
         if status != SUCCESS:
             message = f"{self.pacs.name} refused to commit itself, with status 0x{status:04X}: see its own log."

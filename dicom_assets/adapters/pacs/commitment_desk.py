@@ -17,8 +17,14 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicom_assets.adapters.pacs.plane import commands
-from dicom_assets.adapters.pacs.plane.answers import SUCCESS, answer_other
+from dicom_assets.adapters.pacs.plane.answers import answer_other
 from dicom_assets.adapters.pacs.plane.association import Association
+from dicom_assets.adapters.pacs.plane.statuses import (
+    INVALID_ARGUMENT_VALUE,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+    SUCCESS,
+)
 from dicom_assets.study import Commitment
 
 COMMITMENT = str(StorageCommitmentPushModel)
@@ -26,10 +32,6 @@ COMMITMENT_INSTANCE = str(StorageCommitmentPushModelInstance)
 SYNTAXES: list[str | UID] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 LONGEST_REPORT = 1 << 26
 """Bytes of Event Information; that of 5000 references has less than one megabyte."""
-
-INVALID_ARGUMENT_VALUE = 0x0115
-_UNSPECIFIED_FAILURE = 0x0110
-_RESOURCE_LIMITATION = 0x0213
 
 
 class Report:
@@ -94,7 +96,7 @@ class CommitmentDesk:
 def _commitment_in(information: Dataset) -> Commitment:
     """What a report says; an instance that it also calls failed is not committed."""
     failed = {
-        str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason") or _UNSPECIFIED_FAILURE)
+        str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason") or PROCESSING_FAILURE)
         for item in information.get("FailedSOPSequence") or ()
     }
     committed = {str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ()}
@@ -116,5 +118,5 @@ def answer(association: Association, command: commands.Command, desk: Commitment
         if len(information) <= LONGEST_REPORT:
             information += piece
     too_long = len(information) > LONGEST_REPORT
-    status = _RESOURCE_LIMITATION if too_long else desk.take(bytes(information), syntax)
+    status = RESOURCE_LIMITATION if too_long else desk.take(bytes(information), syntax)
     association.send(command.context_id, commands.n_event_report_rsp(command, status))

@@ -141,7 +141,9 @@ def _reason(error: OSError, place: str, tls: TlsFiles) -> Trouble:
         return Trouble(f"{place} speaks no TLS that we accept: have it offer TLS 1.2 or newer with ECDHE and AES-GCM.")
     return Trouble(
         f"{place} speaks no TLS, or broke off its handshake: set {setting}_TLS=no if it is plain DICOM, "
-        f"or correct {setting}_PORT."
+        f"or correct {setting}_PORT.",
+        # Who answers with something else than TLS will go on so; who breaks off may be about to start, or overloaded.
+        may_pass=not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError),
     )
 
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_assets.adapters.pacs.plane.faults import AssociationLostError
+from dicom_assets.adapters.pacs.plane.statuses import NOT_AUTHORIZED, OUT_OF_RESOURCES, SUCCESS
 from dicom_assets.errors import DicomAssetsError, StorageError, StudyError
 from dicom_assets.study import IncomingFile, Piece, Receive
-
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-NOT_AUTHORIZED = 0x0124
 
 QUIET_SECONDS = 2.0
 """How long after the last arrival a C-MOVE that is over counts as delivered."""

@@ -38,7 +38,7 @@ class Service(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """Times and sizes; those of the service that has been there longest hold for all."""
+        """Times and sizes; of the services that may have business with a peer, the one that takes most decides."""
 
     @property
     def max_associations(self) -> int:
@@ -134,9 +134,9 @@ class LocalPort:
                 if by_class.get(str(context.abstract_syntax)) is service
             ]
 
-        if not services:
+        limits = max((s.limits for s in services if s.is_expected(address)), key=_most_bytes, default=None)
+        if limits is None:
             return
-        limits = services[0].limits
         try:
             connection = self._secured(connection, limits)
         except OSError:  # no TLS, or none that we accept
@@ -158,3 +158,7 @@ class LocalPort:
         connection.settimeout(limits.connect_seconds)
         # A duplicate, so that the listener can still interrupt its own: `wrap_socket` takes the descriptor away.
         return self._tls.wrap_socket(connection.dup(), server_side=True)
+
+
+def _most_bytes(limits: Limits) -> int:
+    return limits.max_bytes

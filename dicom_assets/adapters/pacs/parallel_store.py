@@ -12,6 +12,7 @@ from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.opened import opened
 from dicom_assets.adapters.pacs.plane.wire import Limits
+from dicom_assets.adapters.pacs.probe import storage_offered
 from dicom_assets.adapters.pacs.slots import is_one_free_at
 from dicom_assets.adapters.pacs.store_channel import StoreChannel, contexts_for, pairs_for
 from dicom_assets.adapters.pacs.store_status import not_accepted
@@ -78,10 +79,20 @@ class ParallelStore:
         finally:
             self._stop()
         if isinstance(self._error, NothingAcceptedError):
+            self._require_any_storage()
             for item in self._unanswered.values():
                 yield not_accepted(item.sop_instance_uid, item.sop_class_uid, item.transfer_syntax_uid)
         elif self._unanswered:
             raise self._error or PacsAwayError(f"{self._pacs.name} left instances without an answer: run again.")
+
+    def _require_any_storage(self) -> None:
+        """Tell a PACS that refuses what we have from one that lets us store nothing, which is no study's fault."""
+        classes, _ = storage_offered(self._local, self._pacs)
+        if not any(classes.values()):
+            raise NothingAcceptedError(
+                f"{self._pacs.name} takes no images from {self._local.ae_title} at all: have it let us store there, or "
+                f"correct LOCAL_AE_TITLE or {self._pacs.setting}_*."
+            )
 
     def _answered(self) -> Generator[StoreOutcome]:
         self._begin_another()

@@ -17,6 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode, Timeouts, associate, status_of
+from dicom_assets.adapters.pacs.plane.statuses import SUCCESS
 from dicom_assets.adapters.pacs.query import find_study
 from dicom_assets.adapters.pacs.transfer_syntaxes import usual_storage_classes
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
@@ -50,7 +51,7 @@ def echoes(local: LocalNode, pacs: PacsNode) -> bool:
         return False
     if status is None:
         raise PacsAwayError(f"{pacs.name} broke off a C-ECHO: see its own log.")
-    if status != 0x0000:
+    if status != SUCCESS:
         message = f"{pacs.name} ended a C-ECHO with status 0x{status:04X}: see its own log."
         raise PacsStatusError(message, status=status, blames_study=False)
     return True
@@ -69,14 +70,17 @@ def answers_queries(local: LocalNode, pacs: PacsNode, study_uid: str) -> bool:
 
 
 def offers_c_get(local: LocalNode, pacs: PacsNode) -> bool:
-    """Whether it accepts C-GET and to send CT images on our association."""
-    contexts = [build_context(StudyRootQueryRetrieveInformationModelGet), build_context(uid.CTImageStorage)]
+    """Whether it accepts C-GET, and to send any usual kind of image on our association."""
+    model, classes = StudyRootQueryRetrieveInformationModelGet, usual_storage_classes()
+    contexts = [build_context(model), *(build_context(sop_class, list(UNCOMPRESSED)) for sop_class in classes)]
+    roles = [build_role(sop_class, scp_role=True) for sop_class in classes]
     try:
-        with associate(local, pacs, contexts, roles=[build_role(uid.CTImageStorage, scp_role=True)]) as assoc:
-            accepted = {str(context.abstract_syntax) for context in assoc.accepted_contexts}
+        with associate(local, pacs, contexts, roles=roles) as assoc:
+            accepted = list(assoc.accepted_contexts)
     except NothingAcceptedError:
         return False
-    return {str(context.abstract_syntax) for context in contexts} <= accepted
+    has_get = any(context.abstract_syntax == model for context in accepted)
+    return has_get and any(context.abstract_syntax != model and context.as_scp for context in accepted)
 
 
 def offers_commitment(local: LocalNode, pacs: PacsNode) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
@@ -10,15 +11,14 @@ from pynetdicom.dsutils import encode
 
 from dicom_assets.adapters.pacs.association import PacsNode
 from dicom_assets.adapters.pacs.inbox import Inbox
+from dicom_assets.adapters.pacs.plane.commands import Command
+from dicom_assets.adapters.pacs.plane.statuses import OUT_OF_RESOURCES, SOME_SUB_OPERATIONS_FAILED, SUCCESS
 from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import Retrieval
 
-PENDING = (0xFF00, 0xFF01)
-SUCCESS = 0x0000
-SOME_SUB_OPERATIONS_FAILED = 0xB000
 _MOVE_DESTINATION_UNKNOWN = 0xA801
 # PS3.4 Table C.4-2: A702 says that sub-operations failed, whoever was to blame.
-_OUT_OF_RESOURCES = (0xA700, 0xA701)
+_OUT_OF_RESOURCES = (OUT_OF_RESOURCES, 0xA701)
 _SUB_OPERATIONS_IMPOSSIBLE = 0xA702
 _message_ids = itertools.count(1)
 
@@ -55,15 +55,49 @@ def next_message_id() -> int:
     return next(_message_ids) % 65535 + 1
 
 
-def judge(operation: str, status: int | None, inbox: Inbox, pacs: PacsNode, *, advice: str) -> None:
+class StrayedError(PacsStatusError):
+    """The PACS says that it has sent instances by C-MOVE, and none arrived here: somebody else may have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an operation ended, in the PACS's words: its last status, None without one, and numbers of instances."""
+
+    status: int | None
+    delivered: int
+    failed: int
+
+    @classmethod
+    def of(cls, command: Command) -> Ending:
+        """What the last response says; those that were delivered with a warning were delivered."""
+        _, completed, failed, with_warning = command.sub_operations
+        return cls(command.status, completed + with_warning, failed)
+
+    def trouble(self, operation: str) -> str:
+        """What the PACS says went wrong; nothing where it says that all is well."""
+        if self.status == SUCCESS and not self.failed:
+            return ""
+        status = "without a status" if self.status is None else f"with status 0x{self.status:04X}"
+        return f"it ended a {operation} {status}, {self.failed} sub-operation(s) failed"
+
+
+def judge(operation: str, ending: Ending, inbox: Inbox, pacs: PacsNode, *, advice: str) -> str:
     """Raise for a failure that delivered nothing; what arrived in part is counted by the caller.
+
+    Returns:
+        What the PACS says went wrong, if anything.
 
     Raises:
         PacsAwayError: the PACS broke off, or is out of resources.
+        StrayedError: it says that it has sent instances by C-MOVE, and none arrived.
         PacsStatusError: it ended the operation with another failure.
     """
+    status = ending.status
+    if operation == "C-MOVE" and ending.delivered and not inbox.received:
+        message = f"{pacs.name} says that it sent {ending.delivered} instance(s), and none arrived here: {advice}."
+        raise StrayedError(message, status=status or 0, blames_study=False)
     if inbox.received or status in (SUCCESS, SOME_SUB_OPERATIONS_FAILED):
-        return
+        return ending.trouble(operation)
     if status is None:
         raise PacsAwayError(f"{pacs.name} broke off a {operation}: check that it is up, then run again.")
     if status == _MOVE_DESTINATION_UNKNOWN:

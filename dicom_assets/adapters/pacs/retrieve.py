@@ -14,16 +14,10 @@ from dicom_assets.adapters.pacs.inbox import Inbox
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.opened import limits_of, opened
+from dicom_assets.adapters.pacs.plane.statuses import PENDING, SOME_SUB_OPERATIONS_FAILED, SUCCESS
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
-from dicom_assets.adapters.pacs.requests import (
-    PENDING,
-    SOME_SUB_OPERATIONS_FAILED,
-    SUCCESS,
-    encoded_identifier_of,
-    judge,
-    next_message_id,
-)
+from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.errors import PacsAwayError
 from dicom_assets.study import Receive, Retrieval
@@ -45,11 +39,12 @@ class CMovePacs(QueriedPacs):
     scp: StorageScp
     limits: Limits | None = None
 
-    def retrieve(self, retrieval: Retrieval, receive: Receive) -> None:
-        """Ask by C-MOVE; what does not arrive is for the caller to notice.
+    def retrieve(self, retrieval: Retrieval, receive: Receive) -> str:
+        """Ask by C-MOVE; what does not arrive is for the caller to notice. Returns what the PACS says went wrong.
 
         Raises:
             PacsAwayError: no association for now, or it was lost on the way.
+            StrayedError: the PACS says that it has sent instances, and none arrived.
             PacsError: the PACS does not offer C-MOVE, or the operation ended in a failure with nothing received.
             ConfigurationError: our Storage SCP can't listen.
             StorageError: an instance that arrived could not be written.
@@ -57,21 +52,20 @@ class CMovePacs(QueriedPacs):
         message_id = next_message_id()
         with self.scp.waiting_for(retrieval.study_uid, message_id, receive) as inbox:
             try:
-                status, delivered = self._move(retrieval, message_id, inbox)
+                ending = self._move(retrieval, message_id, inbox)
             except PacsAwayError:
                 if inbox.received:
                     inbox.wait_until_quiet(0)
                 if inbox.error is not None:
                     raise inbox.error from None
                 raise
-            if status in (SUCCESS, SOME_SUB_OPERATIONS_FAILED) or inbox.received:
-                inbox.wait_until_quiet(delivered)
+            if ending.status in (SUCCESS, SOME_SUB_OPERATIONS_FAILED) or ending.delivered or inbox.received:
+                inbox.wait_until_quiet(ending.delivered)
             if inbox.error is not None:
                 raise inbox.error
-        judge("C-MOVE", status, inbox, self.pacs, advice=self._destination_advice())
+        return judge("C-MOVE", ending, inbox, self.pacs, advice=self._destination_advice())
 
-    def _move(self, retrieval: Retrieval, message_id: int, inbox: Inbox) -> tuple[int | None, int]:
-        """The last status, and how many instances the PACS says it has sent, 0 where it does not say."""
+    def _move(self, retrieval: Retrieval, message_id: int, inbox: Inbox) -> Ending:
         contexts = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]
         limits = self.limits or limits_of(self.pacs)
         with opened(self.local, self.pacs, contexts, limits=limits) as association:
@@ -87,8 +81,7 @@ class CMovePacs(QueriedPacs):
                 if command is None:
                     raise PacsAwayError(f"{self.pacs.name} broke off a C-MOVE: check that it is up, then run again.")
                 if command.field == commands.C_MOVE_RSP and command.status not in PENDING:
-                    _, completed, _, with_warning = command.sub_operations
-                    return command.status, completed + with_warning
+                    return Ending.of(command)
 
     def _wait(self, association: Association, inbox: Inbox, seconds: float) -> None:
         """Wait for the next response, for as long as there are signs of life: not every PACS says that it goes on."""

@@ -13,7 +13,7 @@ from pynetdicom import build_context
 from pynetdicom.presentation import PresentationContext
 
 from dicom_assets.adapters.pacs.association import LocalNode
-from dicom_assets.adapters.pacs.inbox import NOT_AUTHORIZED, OUT_OF_RESOURCES, SUCCESS, DiskFloor, Inbox
+from dicom_assets.adapters.pacs.inbox import DiskFloor, Inbox
 from dicom_assets.adapters.pacs.local_port import VERIFICATION, local_port
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.acceptor import CALLING_AE_TITLE_UNKNOWN, Rejection
@@ -23,13 +23,14 @@ from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
 from dicom_assets.adapters.pacs.plane.listener import HostAddresses
 from dicom_assets.adapters.pacs.plane.negotiation import Request
+from dicom_assets.adapters.pacs.plane.statuses import NOT_AUTHORIZED
 from dicom_assets.adapters.pacs.plane.study_of import StudyPeek
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.transfer_syntaxes import STORED, all_storage_classes
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import Piece, Receive
 
-__all__ = ["NOT_AUTHORIZED", "OUT_OF_RESOURCES", "SUCCESS", "DiskFloor", "Inbox", "Sender", "StorageScp"]
+__all__ = ["DiskFloor", "Inbox", "Sender", "StorageScp"]
 
 
 MAX_ASSOCIATIONS = 16

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from pydicom.uid import UID
 
+from dicom_assets.adapters.pacs.plane.statuses import RESOURCE_LIMITATION, SUCCESS, UNABLE_TO_PROCESS
 from dicom_assets.study import StoreOutcome
-
-SUCCESS = 0x0000
 
 STORED_WITH_WARNING = frozenset({0xB000, 0xB006, 0xB007})
 """Stored, with elements coerced or discarded or not as the SOP Class wants them, which the receiver mentions."""
 
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 _DATA_SET_DOES_NOT_MATCH = range(0xA900, 0xAA00)
-_CANNOT_UNDERSTAND = range(0xC000, 0xD000)
 
 _OUT_OF_RESOURCES_TEXT = "it is out of resources: look at its disk space and its database"
-_MAY_PASS = {0x0210: "the message was taken for a duplicate", 0x0213: "a limit of its resources was met"}
+_MAY_PASS = {0x0210: "the message was taken for a duplicate", RESOURCE_LIMITATION: "a limit of its resources was met"}
 _STAYS = {
     0x0105: "an attribute is not one that it knows",
     0x0106: "an attribute has a value that it does not allow",
@@ -49,7 +47,7 @@ def _meaning_of(status: int) -> tuple[str, bool]:
         return _MAY_PASS[status], True
     if status in _DATA_SET_DOES_NOT_MATCH:
         return "to it, the data set does not match its SOP Class", False
-    if status in _CANNOT_UNDERSTAND:
+    if status in UNABLE_TO_PROCESS:
         return "it can't understand the instance, or failed to keep it", False
     return _STAYS.get(status, "which has no known meaning"), False
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlparse import tokens
 
-from dicom_assets.adapters.databases import error_code
+from dicom_assets.adapters.database_errors import error_code
 from dicom_assets.errors import ConfigurationError
 
 PARAMETER = "accession_no"

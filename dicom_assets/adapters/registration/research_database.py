@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
@@ -13,8 +13,9 @@ from sqlalchemy.types import TypeEngine
 from dicom_assets.adapters.database_columns import UtcDateTime, reflected_columns
 from dicom_assets.adapters.databases import Database, open_database
 from dicom_assets.adapters.registration.encounter_query import EncounterQuery
-from dicom_assets.adapters.registration.study_row import StudyLink, write_study
+from dicom_assets.adapters.registration.study_row import StudyLink, compare_study, write_study
 from dicom_assets.adapters.registration.time_limit import limit_statements
+from dicom_assets.adapters.registration.unlinking import unlink_study
 from dicom_assets.errors import RegistrationRefusedError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
@@ -132,6 +133,22 @@ class ResearchDatabaseRegistration:
         with self._opened.writing.writing() as connection:
             link = _link(connection, study, encounter_id)
             return write_study(connection, self._opened.study_table, study, link, self._clock())
+
+    def read_back(self, study: RegisteredStudy) -> Mapping[str, int]:
+        """How many rows of the study are there, and how many say what `register` would write; writes nothing.
+
+        Raises:
+            RegistrationRefusedError: the study could not be linked now.
+        """
+        encounter_id = self._encounter_of(study)
+        with self._opened.looking.reading() as connection:
+            link = _link(connection, study, encounter_id)
+            return compare_study(connection, self._opened.study_table, study, link)
+
+    def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
+        """Take a withdrawn study's link with its images back, in one transaction; doing it again changes nothing."""
+        with self._opened.writing.writing() as connection:
+            return unlink_study(connection, self._opened.study_table, original_study_uid, study_uids, self._clock())
 
     def _encounter_of(self, study: RegisteredStudy) -> int | None:
         """The encounter that the accession number leads to, asked for where a query that writes can do no harm."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -34,8 +34,7 @@ def write_study(
         How many rows were `rows_inserted`, `rows_updated` and `rows_unchanged`.
     """
     wanted = _fitted(table, _facts(study, link))
-    stored = func.trim(table.c.original_study_uid) == study.original_study_uid.strip()
-    rows = connection.execute(select(table).where(stored)).all()
+    rows = _rows(connection, table, study, wanted)
     outdated = [row for row in rows if not _says(row, wanted)]
     for row in outdated:
         connection.execute(update(table).where(table.c.id == row.id).values(wanted | _times(table, row, now)))
@@ -47,6 +46,21 @@ def write_study(
         "rows_unchanged": len(rows) - len(outdated),
     }
     return {name: count for name, count in counts.items() if count}
+
+
+def compare_study(connection: Connection, table: Table, study: RegisteredStudy, link: StudyLink) -> Mapping[str, int]:
+    """How many rows of the study there are, and how many say what `write_study` would write."""
+    wanted = _fitted(table, _facts(study, link))
+    rows = _rows(connection, table, study, wanted)
+    return {"rows_found": len(rows), "rows_agreeing": sum(_says(row, wanted) for row in rows)}
+
+
+def _rows(
+    connection: Connection, table: Table, study: RegisteredStudy, wanted: Mapping[str, Any]
+) -> Sequence[Row[Any]]:
+    stored = func.trim(table.c.original_study_uid) == study.original_study_uid.strip()
+    asked = [table.c[name] for name in ("id", *wanted, "pub_date") if name in table.c]  # no right on others is needed
+    return connection.execute(select(*asked).where(stored)).all()
 
 
 def sop_class_text(sop_class_uid: str, length: int | None) -> str:

@@ -2,67 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from dicom_assets.adapters.databases import Database, open_database
-from dicom_assets.adapters.review_db.rules import NO_TIME, Review, Standing, StudyRecord, StudyRow
+from dicom_assets.adapters.review_db import withdrawn
+from dicom_assets.adapters.review_db.answers import ApprovalPage, MarkedStudy, ReviewPosition
+from dicom_assets.adapters.review_db.loading import load_records
+from dicom_assets.adapters.review_db.rules import NO_TIME, UNUSABLE, Standing, StudyRecord
 from dicom_assets.adapters.review_db.tables import (
+    UNREADABLE_TIME,
     ReviewTables,
     flag_value,
     is_not_true,
     is_true,
     reflect_tables,
 )
+from dicom_assets.adapters.review_db.withdrawn import Objection
 from dicom_assets.errors import StudyNotApprovedError
 from dicom_assets.study import ReviewConflict, ReviewedStudy
 
 SETTING = "REVIEW_DB_URL"
 NO_STUDY_UID = "without study UID"
 _MESSAGE_LENGTH = 400
-
-
-class ReviewPosition(NamedTuple):
-    """A place in the order of changes: when a review changed (UTC), and its id."""
-
-    changed_at: datetime
-    review_id: int
-
-    def __str__(self) -> str:
-        """The form that a sensor stores as its cursor."""
-        return f"{self.changed_at.isoformat()} {self.review_id}"
-
-    @classmethod
-    def parse(cls, cursor: str) -> Self:
-        """The position that `str` wrote.
-
-        Raises:
-            ValueError: not such a text.
-        """
-        changed_at, _, review_id = cursor.rpartition(" ")
-        return cls(datetime.fromisoformat(changed_at), int(review_id))
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalPage:
-    """Approvals in order of change. `position` goes into the next question; None while there is no review at all."""
-
-    approvals: tuple[tuple[ReviewPosition, ReviewedStudy], ...]
-    position: ReviewPosition | None
-
-
-@dataclass(frozen=True, slots=True)
-class MarkedStudy:
-    """A study that is marked with an error, since when and why. *Identified*."""
-
-    study_uid: str = field(repr=False)
-    marked_at: datetime | None
-    message: str
+_NEWEST = 50
+"""Of how many reviews that changed last one must have a time that can be read."""
 
 
 class ReviewDatabase:
@@ -83,11 +51,16 @@ class ReviewDatabase:
         """The review database; with `read_only`, for dry runs, it refuses to write and its file keeps its bytes.
 
         Raises:
-            ConfigurationError: it does not open, or lacks a table or a column.
+            ConfigurationError: it does not open, lacks a table or a column, or its login a right that is needed; or
+                it can't be written to and shall be.
+            TransientError: somebody holds it.
         """
         database = open_database(url, SETTING, read_only=read_only)
         try:
-            return cls(database, reflect_tables(database), clock)
+            tables = reflect_tables(database)
+            with database.looking() as connection:
+                tables.try_rights(connection, to_write=not read_only)
+            return cls(database, tables, clock)
         except BaseException:
             database.close()
             raise
@@ -109,9 +82,15 @@ class ReviewDatabase:
     def conflicts(self) -> Sequence[ReviewConflict]:
         """Studies that would be ready but for a review that forbids what another approves, oldest approval first.
 
-        A review that excludes the study is at odds with one that approves it, too.
+        A review that excludes the study is at odds with one that approves it, too. With them come those of which a
+        row, or a review, makes no sense.
         """
-        at_odds = [record for record in self._candidates() if record.standing is Standing.IN_CONFLICT]
+        needs_a_person = (Standing.IN_CONFLICT, *UNUSABLE)
+        at_odds = [
+            record
+            for record in self._candidates()
+            if record.standing in needs_a_person and record.standing is not Standing.INVALID_UID
+        ]
         return [record.conflict() for record in sorted(at_odds, key=StudyRecord.approval_order)]
 
     def approval(self, study_uid: str) -> ReviewedStudy:
@@ -121,8 +100,9 @@ class ReviewDatabase:
             StudyNotApprovedError: unknown, not approved, excluded or in conflict.
         """
         with self._database.reading() as connection:
-            records = self._load(connection, self._is(study_uid))
-        if not study_uid.strip() or not records:
+            found = self._load(connection, self._is(study_uid))
+        records = [record for record in found if record.study_uid == study_uid.strip()]
+        if not records:
             raise StudyNotApprovedError("The review database does not know the study.")
         verdict = records[0].verdict
         if verdict is not Standing.READY:
@@ -135,17 +115,17 @@ class ReviewDatabase:
         The newest review of any kind counts, not just the approving one: when an objection is taken back, it is that
         review which changes. A transaction that commits late may bring a change that is older than a position already
         handed out. So ask again from some minutes before the last position, and drop what was seen by study and
-        `version`. What becomes ready without a change of a review (a cleared error) is found by `ready()` only.
+        `version`. A review that is dated in the future counts as changed now, each time that it is asked for. What
+        becomes ready without a change of a review (a cleared error) is found by `ready()` only.
         """
         start = (NO_TIME, 0) if after is None else after
         with self._database.reading() as connection:
             newest = self._newest_position(connection)
             records = self._load(connection, self._may_be_ready())
         ready = (record for record in records if record.standing is Standing.READY)
-        found = sorted(
-            ((ReviewPosition(*record.newest_review()), record) for record in ready if record.newest_review() > start),
-            key=lambda pair: pair[0],
-        )
+        now = self._clock()
+        changed = (record for record in ready if record.newest_review() > start)
+        found = sorted(((_by(now, record.newest_review()), record) for record in changed), key=lambda pair: pair[0])
         page = tuple((position, record.reviewed()) for position, record in found[:limit])
         if len(page) < len(found):
             return ApprovalPage(page, page[-1][0] if page else _position(after))
@@ -165,6 +145,19 @@ class ReviewDatabase:
         left_out = {standing.value: counts[standing] for standing in Standing if standing is not Standing.READY}
         return left_out | {NO_STUDY_UID: unnamed}
 
+    def unusable_rows(self) -> Mapping[str, Sequence[int]]:
+        """Ids of rows of `staging_radiologystudy` that people approve and no run can use, by reason."""
+        study, review = self._tables.study, self._tables.review
+        approved = select(study.c.id).join(review, review.c.study_id == study.c.id).where(*self._approves())
+        nameless = approved.where(or_(study.c.original_study_uid.is_(None), self._tables.study_uid() == ""))
+        with self._database.reading() as connection:
+            found = {NO_STUDY_UID: {row.id for row in connection.execute(nameless)}}
+            records = self._load(connection, self._tables.has_study_uid())
+        for record in records:
+            if record.standing in UNUSABLE and any(review.approves for review in record.reviews):
+                found.setdefault(record.standing.value, set()).update(row.id for row in record.rows)
+        return {reason: sorted(ids) for reason, ids in found.items() if ids}
+
     def mark_published(self, study_uid: str) -> None:
         """Set `image_published` on every row of the study; doing it again changes nothing.
 
@@ -173,11 +166,12 @@ class ReviewDatabase:
         """
         study = self._tables.study
         with self._database.writing() as connection:
-            if not connection.execute(select(study.c.id).where(self._is(study_uid))).first():
+            ids = self._ids(connection, study_uid)
+            if not ids:
                 raise StudyNotApprovedError("The review database has no row of the study any more.")
             connection.execute(
                 update(study)
-                .where(self._is(study_uid), is_not_true(study.c.image_published))
+                .where(study.c.id.in_(ids), is_not_true(study.c.image_published))
                 .values(image_published=flag_value(study.c.image_published, True))
             )
 
@@ -192,15 +186,57 @@ class ReviewDatabase:
         study = self._tables.study
         length = study.c.processing_error_msg.type.length or _MESSAGE_LENGTH  # type: ignore[attr-defined] # a String
         with self._database.writing() as connection:
+            ids = self._ids(connection, study_uid)
             connection.execute(
                 update(study)
-                .where(self._is(study_uid), is_not_true(study.c.image_published), is_not_true(study.c.processing_error))
+                .where(study.c.id.in_(ids), is_not_true(study.c.image_published), is_not_true(study.c.processing_error))
                 .values(
                     processing_error=flag_value(study.c.processing_error, True),
                     processing_error_date=self._clock(),
                     processing_error_msg=" ".join(message.split())[:length],
                 )
             )
+
+    def objections(self, in_flight: Collection[str] = ()) -> Sequence[Objection]:
+        """Published studies that a row's or a review's flag objects to, and those of `in_flight` that one does.
+
+        Whether another review approves does not count. A study without any review left is none of them.
+        """
+        with self._database.reading() as connection:
+            records = self._load(connection, withdrawn.may_be_objected_to(self._tables))
+            known = {record.study_uid for record in records}
+            for uid in in_flight:
+                if uid.strip() not in known:
+                    records += self._load(connection, self._is(uid))
+        return withdrawn.objections(records)
+
+    def objections_to(self, study_uid: str) -> tuple[tuple[str, ...], str]:
+        """What rows and reviews of a study hold against it, whether or not it is published, and their version."""
+        with self._database.reading() as connection:
+            found = withdrawn.objections(self._load(connection, self._is(study_uid)))
+        return (found[0].reasons, found[0].version) if found else ((), "")
+
+    def mark_withdrawn(self, study_uid: str, message: str, *, is_gone: bool) -> None:
+        """Set the error of every row, published or not; with `is_gone` take `image_published` off as well.
+
+        `message` holds no value. Doing it again changes nothing.
+        """
+        with self._database.writing() as connection:
+            rows = self._tables.study.c.id.in_(self._ids(connection, study_uid))
+            withdrawn.mark_withdrawn(connection, self._tables, rows, message, self._clock(), is_gone=is_gone)
+
+    def is_published(self, study_uid: str) -> bool:
+        """Whether a row of the study says so."""
+        study = self._tables.study
+        published = select(study.c.id).where(self._is(study_uid), is_true(study.c.image_published))
+        with self._database.reading() as connection:
+            return connection.execute(published).first() is not None
+
+    def mark_lifted(self, study_uid: str) -> None:
+        """Take `image_published` and the error off every row, so that the next run looks at the study."""
+        with self._database.writing() as connection:
+            rows = self._tables.study.c.id.in_(self._ids(connection, study_uid))
+            withdrawn.mark_lifted(connection, self._tables, rows)
 
     def errors(self) -> Sequence[MarkedStudy]:
         """Studies that are marked with an error and not published, oldest first; each once, with its newest message."""
@@ -222,9 +258,10 @@ class ReviewDatabase:
             return
         study = self._tables.study
         with self._database.writing() as connection:
+            ids = self._ids(connection, study_uid)
             connection.execute(
                 update(study)
-                .where(self._is(study_uid), is_true(study.c.processing_error))
+                .where(study.c.id.in_(ids), is_true(study.c.processing_error))
                 .values(
                     processing_error=flag_value(study.c.processing_error, False),
                     processing_error_date=None,
@@ -235,68 +272,51 @@ class ReviewDatabase:
     def _is(self, study_uid: str) -> ColumnElement[bool]:
         return and_(self._tables.has_study_uid(), self._tables.study_uid() == study_uid.strip())
 
+    def _ids(self, connection: Connection, study_uid: str) -> list[int]:
+        """The study's rows: an UPDATE that looks for them itself locks every row of the table on MySQL.
+
+        Compared once more here, as collations of MySQL call texts equal that are not.
+        """
+        wanted = select(self._tables.study.c.id, self._tables.study_uid().label("uid")).where(self._is(study_uid))
+        return [row.id for row in connection.execute(wanted) if row.uid == study_uid.strip()]
+
     def _may_be_ready(self) -> ColumnElement[bool]:
         """All rows of studies of which some row is unpublished and approved by some review."""
         study, review = self._tables.study, self._tables.review
         approved = (
             select(self._tables.study_uid())
             .join(review, review.c.study_id == study.c.id)
-            .where(
-                is_not_true(study.c.image_published),
-                review.c.has_phi.is_not(None),
-                is_not_true(review.c.has_phi),
-                is_true(review.c.relevant),
-                is_not_true(review.c.has_reconstruction),
-            )
+            .where(is_not_true(study.c.image_published), *self._approves())
         )
         return and_(self._tables.has_study_uid(), self._tables.study_uid().in_(approved))
+
+    def _approves(self) -> Collection[ColumnElement[bool]]:
+        review = self._tables.review
+        return (
+            review.c.has_phi.is_not(None),
+            is_not_true(review.c.has_phi),
+            is_true(review.c.relevant),
+            is_not_true(review.c.has_reconstruction),
+        )
 
     def _candidates(self) -> list[StudyRecord]:
         with self._database.reading() as connection:
             return self._load(connection, self._may_be_ready())
 
     def _load(self, connection: Connection, condition: ColumnElement[bool]) -> list[StudyRecord]:
-        study, review = self._tables.study, self._tables.review
-        reviews: dict[int, list[Review]] = defaultdict(list)
-        joined = select(review).join(study, review.c.study_id == study.c.id).where(condition)
-        for row in connection.execute(joined):
-            reviews[row.study_id].append(_review(row))
-        columns = [column for column in study.c if column.name not in ("processing_error_msg", "processing_error_date")]
-        rows: dict[str, list[StudyRow]] = defaultdict(list)
-        for row in connection.execute(select(*columns, self._tables.study_uid().label("uid")).where(condition)):
-            rows[row.uid].append(_study_row(row, reviews[row.id]))
-        return [StudyRecord(uid, tuple(of_study)) for uid, of_study in rows.items()]
+        return load_records(connection, self._tables, condition)
 
     def _newest_position(self, connection: Connection) -> ReviewPosition | None:
         review = self._tables.review
         by_change = select(review.c.modified, review.c.id).where(review.c.modified.is_not(None))
-        newest = connection.execute(by_change.order_by(review.c.modified.desc(), review.c.id.desc()).limit(1)).first()
-        return ReviewPosition(*newest) if newest else None
+        newest = connection.execute(by_change.order_by(review.c.modified.desc(), review.c.id.desc()).limit(_NEWEST))
+        return next((_by(self._clock(), row) for row in newest if row.modified != UNREADABLE_TIME), None)
+
+
+def _by(now: datetime, changed: tuple[datetime, int]) -> ReviewPosition:
+    """A position that is not in the future: whoever looked on from there would miss what is approved until then."""
+    return ReviewPosition(min(changed[0], now), changed[1])
 
 
 def _position(after: tuple[datetime, int] | None) -> ReviewPosition | None:
     return None if after is None else ReviewPosition(*after)
-
-
-def _study_row(row: Row[Any], reviews: Iterable[Review]) -> StudyRow:
-    return StudyRow(
-        id=row.id,
-        exclude=bool(row.exclude),
-        image_published=bool(row.image_published),
-        processing_error=bool(getattr(row, "processing_error", False)),
-        reviews=tuple(reviews),
-    )
-
-
-def _review(row: Row[Any]) -> Review:
-    return Review(
-        id=row.id,
-        created=row.created or NO_TIME,
-        modified=row.modified or NO_TIME,
-        has_phi=None if row.has_phi is None else bool(row.has_phi),
-        relevant=bool(row.relevant),
-        has_reconstruction=bool(row.has_reconstruction),
-        exclude=bool(row.exclude),
-        has_protocol_series=bool(row.has_protocol_series),
-        comment=row.comment or "",
-    )

@@ -1,12 +1,14 @@
 """When a study is ready: the reviewers' rules, on plain values.
 
 A study is all rows that carry one original Study Instance UID; nothing in the database forbids several. Its rows must
-agree, and every doubt counts against it: one excluded, published, faulty, forbidden or unreviewed row holds back all.
+agree, and every doubt counts against it: one excluded, published, faulty, forbidden or unreviewed row holds back all,
+and so does one with values that make no sense, or about another patient.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,9 @@ from dicom_assets.study import ReviewConflict, ReviewedStudy
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a missing `created` or `modified`: such a review sorts first."""
+
+_UID = re.compile(r"[0-9.]{1,64}")
+"""Length and characters of PS3.5 9.1. Its rule about zeros at the front is not asked for: such UIDs are in use."""
 
 
 class Standing(StrEnum):
@@ -30,11 +35,18 @@ class Standing(StrEnum):
     NOT_RELEVANT = "not relevant"
     WITH_RECONSTRUCTION = "with reconstruction"
     UNREVIEWED = "unreviewed"
+    INVALID_UID = "study UID is not a UID"
+    UNREADABLE = "values that make no sense"
+    DISAGREEING = "rows of one study disagree about patient or accession number"
+
+
+UNUSABLE = (Standing.INVALID_UID, Standing.UNREADABLE, Standing.DISAGREEING)
+"""A study that stands so goes on when somebody has mended its rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One reviewer's verdict on one row."""
+    """One reviewer's verdict on one row. `is_sound` is false where a value is none that its column can mean."""
 
     id: int
     created: datetime
@@ -45,6 +57,7 @@ class Review:
     exclude: bool
     has_protocol_series: bool
     comment: str = field(default="", repr=False)
+    is_sound: bool = True
 
     @property
     def approves(self) -> bool:
@@ -65,13 +78,19 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One row of `staging_radiologystudy` with its reviews."""
+    """One row of `staging_radiologystudy` with its reviews. *Identified*.
+
+    `patient_id` and `accession_number` are empty where the row, or the installation, does not tell them.
+    """
 
     id: int
     exclude: bool
     image_published: bool
     processing_error: bool
     reviews: tuple[Review, ...] = ()
+    patient_id: str = ""
+    accession_number: str = field(default="", repr=False)
+    is_sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,11 @@ class StudyRecord:
         return sorted((review for row in self.rows for review in row.reviews), key=lambda review: review.id)
 
     @property
+    def version(self) -> str:
+        """Sixteen hex digits that change with every change of a review."""
+        return _version(self.reviews)
+
+    @property
     def standing(self) -> Standing:
         """Where the study stands, its outcome of earlier runs included."""
         if any(row.image_published for row in self.rows):
@@ -98,6 +122,8 @@ class StudyRecord:
     @property
     def verdict(self) -> Standing:
         """What people decided, whatever became of the study since."""
+        if problem := self._problem():
+            return problem
         if any(row.exclude for row in self.rows):
             return Standing.EXCLUDED
         objections = [objection for review in self.reviews for objection in review.objections]
@@ -107,6 +133,16 @@ class StudyRecord:
         every_row_approved = all(any(review.approves for review in row.reviews) for row in self.rows)
         return Standing.READY if self.rows and every_row_approved else Standing.UNREVIEWED
 
+    def _problem(self) -> Standing | None:
+        """Why nothing can be made of the rows, whatever people decided."""
+        if not _UID.fullmatch(self.study_uid):
+            return Standing.INVALID_UID
+        if not (all(row.is_sound for row in self.rows) and all(review.is_sound for review in self.reviews)):
+            return Standing.UNREADABLE
+        patients = {row.patient_id for row in self.rows if row.patient_id}
+        accession_numbers = {row.accession_number for row in self.rows if row.accession_number}
+        return Standing.DISAGREEING if max(len(patients), len(accession_numbers)) > 1 else None
+
     def reviewed(self) -> ReviewedStudy:
         """The study as a run takes it; only for studies that have an approving review."""
         approving = [review for review in self.reviews if review.approves]
@@ -114,15 +150,16 @@ class StudyRecord:
         return ReviewedStudy(
             study_uid=self.study_uid,
             approved_at=min(review.created for review in approving),
-            version=_version(self.reviews),
+            version=self.version,
             has_protocol_series=any(review.has_protocol_series for review in approving),
             comments=tuple(comment for comment in comments if comment),
         )
 
     def conflict(self) -> ReviewConflict:
-        """The reviews at odds: those that approve and those that forbid."""
-        at_odds = [review for review in self.reviews if review.approves or review.objections]
-        reasons = {objection for review in at_odds for objection in review.objections}
+        """The reviews at odds: those that approve and those that forbid, or all of a study whose rows make no sense."""
+        at_odds = [review for review in self.reviews if review.approves or review.objections or not review.is_sound]
+        problem = self._problem()
+        reasons = {problem} if problem else {objection for review in at_odds for objection in review.objections}
         return ReviewConflict(
             study_uid=self.study_uid,
             review_ids=tuple(review.id for review in at_odds),
@@ -140,7 +177,6 @@ class StudyRecord:
 
 
 def _version(reviews: Iterable[Review]) -> str:
-    """Sixteen hex digits that change with every change of a review."""
     facts = [
         f"{r.id} {r.modified.isoformat()} {r.has_phi} {r.relevant} {r.has_reconstruction} {r.exclude} "
         f"{r.has_protocol_series}"

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dicom_assets.adapters.pacs.association import silence_dicom_libraries
 from dicom_assets.defs.diagnosis.databases import checks_of_databases
 from dicom_assets.defs.diagnosis.here import checks_here
+from dicom_assets.defs.diagnosis.notifications import checks_of_notifications
 from dicom_assets.defs.diagnosis.pacs import checks_of_pacs
 from dicom_assets.defs.diagnosis.verdict import Finding, State, make
+from dicom_assets.defs.diagnosis.withdrawal import checks_of_withdrawal
 from dicom_assets.defs.surroundings import Resources
 
 __all__ = ["Finding", "State", "diagnose"]
@@ -25,5 +27,7 @@ def diagnose(resources: Resources, demo_settings: Sequence[str], *, write_test: 
         *checks_here(resources, demo_settings),
         *checks_of_databases(resources),
         *checks_of_pacs(resources, write_test=write_test),
+        *checks_of_withdrawal(resources),
+        *checks_of_notifications(resources),
     ]
     return make(checks)

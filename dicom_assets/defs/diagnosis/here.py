@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dicom_assets.adapters.clock import time_of_database, time_of_web_server
-from dicom_assets.adapters.identity_db.secret import read_secret
+from dicom_assets.adapters.identity_db.secret import read_key, read_secret
 from dicom_assets.adapters.own_hook.process import LEAST_LOAD_SECONDS
 from dicom_assets.adapters.pacs.canary import check_canary
 from dicom_assets.adapters.registration import SHIPPED, EncounterQuery, require_seconds
@@ -37,6 +37,7 @@ def checks_here(resources: Resources, demo_settings: Sequence[str]) -> list[Chec
     return [
         Check(SETTINGS, lambda: _settings(resources, demo_settings), "can't be used"),
         Check("identity secret", lambda: _secret(Path(resources.identity_db.secret_file)), "can't be used"),
+        *_checks_of_key(resources.identity_db.key_file.strip()),
         Check("DATA_DIR", lambda: _data_dir(Path(resources.data_dir.path)), "can't be used"),
         Check("free disk", lambda: _free_disk(resources), "can't be told", ("DATA_DIR",)),
         Check("clock", lambda: _clock(resources), "can't be told"),
@@ -71,6 +72,7 @@ def _problems(resources: Resources) -> Iterator[str]:
         lambda: _one_of("RESEARCH_PACS_PROTOCOL", research.protocol, RESEARCH_PROTOCOLS),
         lambda: _web_url("RESEARCH_PACS", research.protocol, research.dicomweb_url),
         lambda: research.dicomweb_url.strip() and research.dicomweb_node(),
+        research.rest_node,
         lambda: _one_of("RESEARCH_PACS_STORAGE_COMMITMENT", research.storage_commitment, ("auto", "required", "no")),
         lambda: _one_of("RESEARCH_PACS_TRANSCODE", research.transcode, ("no", "lossless")),
         transfers.patience_seconds,
@@ -110,11 +112,24 @@ def _not_negative(setting: str, number: int) -> None:
 
 def _secret(path: Path) -> Verdict:
     read_secret(path)
+    return _for_its_owner(path, "IDENTITY_SECRET_FILE")
+
+
+def _checks_of_key(file: str) -> list[Check]:
+    return [Check("identity key", lambda: _key(Path(file)), "can't be used")] if file else []
+
+
+def _key(path: Path) -> Verdict:
+    read_key(path)
+    return _for_its_owner(path, "IDENTITY_KEY_FILE")
+
+
+def _for_its_owner(path: Path, setting: str) -> Verdict:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o007:
-        return wrong(f"everybody here can read it (mode {mode:04o})", f"IDENTITY_SECRET_FILE: chmod 600 {path}")
+        return wrong(f"everybody here can read it (mode {mode:04o})", f"{setting}: chmod 600 {path}")
     if mode & 0o070:
-        return doubtful(f"its group can read it (mode {mode:04o})", f"IDENTITY_SECRET_FILE: chmod 600 {path}")
+        return doubtful(f"its group can read it (mode {mode:04o})", f"{setting}: chmod 600 {path}")
     return fine(f"there, for its owner alone (mode {mode:04o})")
 
 

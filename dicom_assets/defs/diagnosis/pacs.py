@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
-from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs
+from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs, DicomwebStagingPacs
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
-from dicom_assets.adapters.pacs.canary import move_canary
+from dicom_assets.adapters.pacs.c_get import CGetPacs
+from dicom_assets.adapters.pacs.canary import fetch_canary, move_canary
 from dicom_assets.adapters.pacs.canary_object import CanaryObject
 from dicom_assets.adapters.pacs.handshake import Handshake, shake_hands, trouble_in_connecting
 from dicom_assets.adapters.pacs.probe import (
@@ -55,6 +56,12 @@ def checks_of_pacs(resources: Resources, *, write_test: bool) -> list[Check]:
             CANARY_SECONDS,
         ),
         _dicomweb(STAGING, staging),
+        Check(
+            f"{STAGING}: WADO-RS",
+            lambda: _wado(staging),
+            "the canary is not handed over",
+            (SETTINGS, f"{STAGING}: DICOMweb"),
+        ),
         *_End(RESEARCH, research, resources).basics(),
         _End(RESEARCH, research, resources).of_dimse("storage", _storage, "C-ECHO"),
         _End(RESEARCH, research, resources).of_dimse(
@@ -176,7 +183,10 @@ def _find(local: LocalNode, node: PacsNode) -> Verdict:
 
 def _c_get(staging: StagingPacsResource, local: LocalNode, node: PacsNode) -> Verdict:
     if offers_c_get(local, node):
-        return fine("offered")
+        if not staging.canary_uid or staging.protocol not in ("c-get", "auto"):
+            return fine("offered")
+        fetch_canary(CGetPacs(local, node), staging.canary_uid)
+        return fine("the canary arrived")
     if staging.protocol == "c-get":
         remedy = f"Have {node.name} offer C-GET to {local.ae_title}, or choose another STAGING_PACS_PROTOCOL."
         return wrong("not offered", remedy)
@@ -230,6 +240,18 @@ def _dicomweb(name: str, settings: StagingPacsResource | ResearchPacsResource) -
         return fine("QIDO-RS answers")
 
     return Check(f"{name}: DICOMweb", look, "no answer, or a failure", (SETTINGS,))
+
+
+def _wado(staging: StagingPacsResource) -> Verdict:
+    if not staging.dicomweb_url.strip():
+        return doubtful("not configured: no URL is set")
+    if not staging.canary_uid:
+        return doubtful(
+            "not tried: no canary", "`dicom-assets canary send` leaves something there that may be asked for."
+        )
+    with closing(DicomwebStagingPacs(replace(staging.dicomweb_node(), timeout_seconds=PROBE_TIMEOUTS.dimse))) as pacs:
+        fetch_canary(pacs, staging.canary_uid)
+    return fine("the canary arrived")
 
 
 def _write_test(resources: Resources) -> Verdict:

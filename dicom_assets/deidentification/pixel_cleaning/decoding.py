@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import (
     UID,
@@ -26,6 +27,9 @@ from dicom_assets.deidentification.pixel_cleaning.image import (
     not_cleanable,
 )
 from dicom_assets.deidentification.pixels import PIXEL_DATA, PIXEL_TAGS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
 _LARGEST = 0xFFFFFFFE
@@ -57,14 +61,44 @@ def native_pixels(original: DataSet, part10: Part10, image: Image) -> Native:
     return Native(element.value, image, part10.encoding.little, element.vr in {"OW", ""})
 
 
+def decoded_frame(original: DataSet, part10: Part10, image: Image, frame: int) -> Native:
+    """One frame of encapsulated pixels, decoded alone.
+
+    Raises:
+        RefusedError: there is no decoder, or it fails.
+    """
+    array, found = _decode(original.elements[PIXEL_DATA], original, part10.transfer_syntax, image, frame)
+    return _as_native(array, found, replace(image, frames=1))
+
+
 def _decoded(element: Element, original: DataSet, transfer_syntax: str, image: Image) -> Native:
+    if image.rows * image.columns * image.samples * image.frames * (image.allocated + 7) // 8 > _LARGEST:
+        raise not_cleanable("(7FE0,0010) is larger, decoded, than an instance can hold")
+    array, found = _decode(element, original, transfer_syntax, image, None)
+    if found["number_of_frames"] != image.frames:
+        raise not_cleanable("(7FE0,0010) holds more frames than (0028,0008) says")
+    return _as_native(array, found, image)
+
+
+def _decode(
+    element: Element, original: DataSet, transfer_syntax: str, image: Image, frame: int | None
+) -> tuple[NDArray[Any], Mapping[str, Any]]:
+    """All frames or one of them, and how the decoder describes what it gives."""
     try:
-        import numpy as np
+        import numpy  # noqa: F401 - pydicom asks for it late
         from pydicom.pixels.decoders.base import get_decoder
     except ImportError:
         raise not_cleanable("pixels are compressed and the extra `pixels` is not installed") from None
-    if image.rows * image.columns * image.samples * image.frames * (image.allocated + 7) // 8 > _LARGEST:
-        raise not_cleanable("(7FE0,0010) is larger, decoded, than an instance can hold")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote values
+            decoder = get_decoder(UID(transfer_syntax))
+            return decoder.as_array(bytes(element.value), raw=True, index=frame, **_options(original, image))
+    except Exception as error:  # noqa: BLE001 - whatever a decoder fails with keeps the instance back
+        raise not_cleanable(f"(7FE0,0010) can't be decoded: {type(error).__name__}") from None
+
+
+def _options(original: DataSet, image: Image) -> dict[str, Any]:
     options: dict[str, Any] = {
         "rows": image.rows,
         "columns": image.columns,
@@ -80,15 +114,12 @@ def _decoded(element: Element, original: DataSet, transfer_syntax: str, image: I
     }
     if original.value(0x7FE00001):
         options["extended_offsets"] = (original.value(0x7FE00001), original.value(0x7FE00002))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote values
-            decoder = get_decoder(UID(transfer_syntax))
-            array, found = decoder.as_array(bytes(element.value), raw=True, **options)
-    except Exception as error:  # noqa: BLE001 - whatever a decoder fails with keeps the instance back
-        raise not_cleanable(f"(7FE0,0010) can't be decoded: {type(error).__name__}") from None
-    if found["number_of_frames"] != image.frames:
-        raise not_cleanable("(7FE0,0010) holds more frames than (0028,0008) says")
+    return options
+
+
+def _as_native(array: NDArray[Any], found: Mapping[str, Any], image: Image) -> Native:
+    import numpy as np
+
     stored = min(int(found["bits_stored"]), 8 * array.itemsize)
     decoded = replace(
         image,

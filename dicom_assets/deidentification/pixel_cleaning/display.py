@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dicom_assets.deidentification.encoded import DataSet
@@ -29,14 +30,31 @@ def views(native: Native, original: DataSet, frame: int) -> list[View]:
     Raises:
         RefusedError: the kind of image is not known.
     """
+    return list(_views(native, original, frame, 1))
+
+
+def first_view(native: Native, original: DataSet, frame: int, step: int = 1) -> View:
+    """The frame as a viewer opens it, every `step`-th row and column of it; without a window that shows nothing.
+
+    Raises:
+        RefusedError: the kind of image is not known.
+    """
+    for view in _views(native, original, frame, step):
+        if view.min() < view.max():
+            break
+    return view
+
+
+def _views(native: Native, original: DataSet, frame: int, step: int) -> Iterator[View]:
     image = native.image
     if image.interpretation in MONOCHROME and image.samples == 1:
-        return _gray(_stored_values(native, frame), original, image)
-    if image.interpretation == PALETTE and image.samples == 1:
-        return [_palette_colors(_stored_values(native, frame), original, little=native.little)]
-    if image.interpretation in COLOR and image.samples == 3 and image.allocated in {8, 16}:
-        return [_colors(native, frame)]
-    raise not_cleanable("(0028,0004) of a kind that can't be displayed")
+        yield from _gray(_stored_values(native, frame, step), original, image)
+    elif image.interpretation == PALETTE and image.samples == 1:
+        yield _palette_colors(_stored_values(native, frame, step), original, little=native.little)
+    elif image.interpretation in COLOR and image.samples == 3 and image.allocated in {8, 16}:
+        yield _colors(native, frame, step)
+    else:
+        raise not_cleanable("(0028,0004) of a kind that can't be displayed")
 
 
 def _samples(native: Native, frame: int) -> NDArray[np.unsignedinteger]:
@@ -64,29 +82,31 @@ def _bits(native: Native, first: int, count: int) -> NDArray[np.unsignedinteger]
     return bits[first % 8 : first % 8 + count]
 
 
-def _stored_values(native: Native, frame: int) -> NDArray[np.int64]:
+def _stored_values(native: Native, frame: int, step: int) -> NDArray[np.int64]:
     import numpy as np
 
     image = native.image
-    values = _samples(native, frame).astype(np.int64).reshape(image.rows, image.columns)
+    values = _samples(native, frame).reshape(image.rows, image.columns)[::step, ::step].astype(np.int64)
     values = (values >> (image.high_bit + 1 - image.stored)) & ((1 << image.stored) - 1)
     if image.signed:
         values = values - ((values >> (image.stored - 1)) << image.stored)
     return values
 
 
-def _gray(values: NDArray[np.int64], original: DataSet, image: Image) -> list[View]:
+def _gray(values: NDArray[np.int64], original: DataSet, image: Image) -> Iterator[View]:
+    for low, high in _ranges(values, original):
+        view = _spread(values, low, high)
+        yield 255 - view if image.inverse else view
+
+
+def _ranges(values: NDArray[np.int64], original: DataSet) -> Iterator[tuple[float, float]]:
     import numpy as np
 
-    low, high = (float(edge) for edge in np.percentile(values, (_DARK_PERCENT, _BRIGHT_PERCENT)))
-    if low == high:
-        low, high = float(values.min()), float(values.max())
-    ranges = [(low, high)]
     window = _window(original)
     if window is not None:
-        ranges.insert(0, window)
-    spread = [_spread(values, low, high) for low, high in ranges]
-    return [255 - view for view in spread] if image.inverse else spread
+        yield window
+    low, high = (float(edge) for edge in np.percentile(values, (_DARK_PERCENT, _BRIGHT_PERCENT)))
+    yield (float(values.min()), float(values.max())) if low == high else (low, high)
 
 
 def _spread(values: NDArray[np.int64], low: float, high: float) -> View:
@@ -124,11 +144,11 @@ def _palette_colors(values: NDArray[np.int64], original: DataSet, *, little: boo
     return shown
 
 
-def _colors(native: Native, frame: int) -> View:
+def _colors(native: Native, frame: int, step: int) -> View:
     import numpy as np
 
     image = native.image
-    samples = (_samples(native, frame) >> max(0, image.stored - 8)).astype(np.uint8)
+    samples = _samples(native, frame)
     if image.halved_color:
         pairs = samples.reshape(image.rows, image.columns // 2, 4)
         color = np.repeat(pairs[:, :, 2:], 2, axis=1)
@@ -137,7 +157,8 @@ def _colors(native: Native, frame: int) -> View:
         samples = samples.reshape(3, image.rows, image.columns).transpose(1, 2, 0)
     else:
         samples = samples.reshape(image.rows, image.columns, 3)
-    return _red_green_blue(samples) if image.interpretation.startswith("YBR") else np.ascontiguousarray(samples)
+    shown: View = (samples[::step, ::step] >> max(0, image.stored - 8)).astype(np.uint8)
+    return _red_green_blue(shown) if image.interpretation.startswith("YBR") else shown
 
 
 def _red_green_blue(samples: View) -> View:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
-
-SUCCESS = 0x0000
-NO_SUCH_SOP_INSTANCE = 0x0117
-CANNOT_UNDERSTAND = 0xC000
+from dicom_assets.adapters.pacs.plane.statuses import CANNOT_UNDERSTAND, NO_SUCH_SOP_INSTANCE, SUCCESS
 
 
 def answer_other(association: Association, command: Command) -> None:

@@ -41,8 +41,4 @@ class AssociationRejectedError(PacsError):
 
 
 class NoConnectionError(PacsAwayError):
-    """There was no TCP connection, or no TLS on it: `is_there` tells whether anybody answered."""
-
-    def __init__(self, what: str, *, is_there: bool) -> None:
-        super().__init__(what)
-        self.is_there = is_there
+    """There was no TCP connection, or no TLS on it."""

@@ -15,6 +15,7 @@ from dicom_assets.adapters.pacs.plane.faults import (
     AssociationLostError,
     AssociationRejectedError,
     NoConnectionError,
+    PeerAbortedError,
 )
 from dicom_assets.adapters.pacs.plane.requestor import requested
 from dicom_assets.adapters.pacs.plane.wire import Limits
@@ -54,11 +55,13 @@ def opened(
     """
     tls = None if pacs.tls is None else client_context(pacs.tls)
     address = (pacs.host, pacs.port)
+    is_established = False
     with slot_at(pacs):
         try:
             with requested(
                 address, local.ae_title, pacs.ae_title, contexts, roles=roles, tls=tls, limits=limits or limits_of(pacs)
             ) as association:
+                is_established = True
                 if not association.contexts:
                     raise NothingAcceptedError(
                         f"{pacs.name} accepts none of the services asked for: "
@@ -66,15 +69,16 @@ def opened(
                     )
                 with _cut_after(pacs.timeouts.whole, association):
                     yield association
-        except NoConnectionError as error:
-            if not error.is_there:
-                raise why_nothing_answers(pacs) from None
-            raise PacsAwayError(
-                f"{pacs.name} closed the connection ({error}): check {pacs.setting}_* and the PACS's own log."
-            ) from None
         except AssociationRejectedError as error:
             raise why_rejected(error.source, error.diagnostic, local, pacs) from None
-        except AssociationLostError as error:
+        except PeerAbortedError as error:
+            raise PacsAwayError(
+                f"{pacs.name} ended it ({error}): run again later. If it stays so, it may not let {local.ae_title} do "
+                "this: see its own log."
+            ) from None
+        except (NoConnectionError, AssociationLostError) as error:
+            if not is_established:
+                raise why_nothing_answers(pacs, f" ({error})") from None
             raise PacsAwayError(f"{pacs.name} was lost ({error}): check that it is up, then run again.") from None
 
 

@@ -103,11 +103,11 @@ def connected(address: tuple[str, int], tls: ssl.SSLContext | None, limits: Limi
     try:
         plain = socket.create_connection(address, limits.connect_seconds)
     except OSError as error:
-        raise NoConnectionError(f"no connection ({type(error).__name__})", is_there=False) from None
+        raise NoConnectionError(f"no connection ({type(error).__name__})") from None
     if tls is None:
         return plain
     try:
         return tls.wrap_socket(plain, server_hostname=address[0])
     except (OSError, ValueError) as error:
         plain.close()
-        raise NoConnectionError(f"no TLS on the connection ({type(error).__name__})", is_there=True) from None
+        raise NoConnectionError(f"no TLS on the connection ({type(error).__name__})") from None

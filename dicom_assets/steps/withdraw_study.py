@@ -1,0 +1,288 @@
+"""published -> withdrawn: the study leaves the research PACS, is seen to be gone, and all who have to know are told.
+
+Whatever is interrupted is done again by the next try: each step changes nothing where it was done before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from dicom_assets.errors import (
+    PacsError,
+    RemovalNotOfferedError,
+    StudyBusyError,
+    StudyNotApprovedError,
+)
+from dicom_assets.steps.ports import (
+    AuditTrail,
+    IdentityDb,
+    Registration,
+    ResearchPacs,
+    ReviewDb,
+    StudyRemover,
+    StudyStore,
+    Unlinking,
+    Withdrawals,
+)
+from dicom_assets.study import Fact, Stage, StudyKey, StudyListing
+from dicom_assets.withdrawal import BY_HAND, Withdrawal, WithdrawalState
+
+GONE_SECONDS = 30.0
+"""How long a PACS that was told to delete may go on listing the study: some delete when they have time."""
+LOCK_SECONDS = 120.0
+"""How long a run that is publishing the study has to see that it is withdrawn; it looks between two instances."""
+PAUSE_SECONDS = 0.5
+CONTROLS = 3
+"""So many other published studies are asked for where nothing else shows that the PACS answers at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything a withdrawal meets. `remover` is None where nothing can be deleted, or is not to be."""
+
+    research_pacs: ResearchPacs
+    remover: StudyRemover | None
+    review_db: ReviewDb
+    identity_db: IdentityDb
+    registration: Registration
+    store: StudyStore
+    withdrawals: Withdrawals
+    audit: AuditTrail
+    by: str
+    pause: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be withdrawn, and from where.
+
+    Attributes:
+        found: The study, why it goes, and the Study Instance UIDs that it may have in the research PACS.
+        listed: Those of them that the research PACS lists, with their numbers of instances.
+        strange: How many of these instances were not published from here, as far as the PACS names them.
+        ours: The SOP Instance UIDs of what was, or may have been.
+        elsewhere: The PACS that it was published to, where that is not the one of the settings.
+        unasked: Why the research PACS could not be asked; empty where it was.
+    """
+
+    found: Withdrawal
+    original_study_uid: str = field(repr=False)
+    listed: Mapping[str, int]
+    strange: int
+    ours: frozenset[str] = field(repr=False)
+    elsewhere: str = ""
+    unasked: str = ""
+
+    @property
+    def instances(self) -> int:
+        """How many instances the research PACS lists."""
+        return sum(self.listed.values())
+
+
+def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Sequence[str] = ()) -> Plan:
+    """Look what would be withdrawn; changes nothing. `study_uids` are replacements that nobody here knows of.
+
+    Raises:
+        ConfigurationError: no study has this key.
+    """
+    original = around.identity_db.original_study_uid(study_key)
+    before = around.withdrawals.of(study_key)
+    reasons, version = around.review_db.objections_to(original)
+    if not reasons:
+        reasons = before.reasons if before is not None and before.holds_back else (BY_HAND,)
+    known = _Known(study_key, around)
+    uids = dict.fromkeys([*study_uids, *(before.study_uids if before else ()), *known.study_uids])
+    uids.update(dict.fromkeys(around.identity_db.replacements([original]).values()))
+    unasked = ""
+    listings: dict[str, StudyListing] = {}
+    try:
+        listings.update((uid, around.research_pacs.find_study(uid)) for uid in uids)
+    except PacsError as error:  # the study can be held back all the same
+        unasked = str(error)
+    is_elsewhere = known.published_to not in ("", around.research_pacs.name)
+    return Plan(
+        found=Withdrawal(study_key, reasons, version, tuple(uids)),
+        original_study_uid=original,
+        listed={uid: listing.total for uid, listing in listings.items() if listing.total},
+        strange=sum(
+            ref.sop_instance_uid not in known.instances for one in listings.values() for ref in one.instances or ()
+        ),
+        ours=frozenset(known.instances),
+        elsewhere=known.published_to if is_elsewhere else "",
+        unasked=unasked,
+    )
+
+
+class _Known:
+    """What the study's folders tell of what may be in the research PACS."""
+
+    def __init__(self, study_key: StudyKey, around: Surroundings) -> None:
+        self.study_uids: list[str] = []
+        self.instances: set[str] = set()
+        self.published_to = ""
+        for stage in (Stage.PUBLISHED, Stage.DEIDENTIFIED):
+            manifest = around.store.manifest_of(study_key, stage)
+            if manifest is not None:
+                uid = str(manifest["facts"].get("study_instance_uid", ""))
+                self.study_uids += [uid] if uid else []
+                self._note(stage, manifest)
+
+    def _note(self, stage: Stage, manifest: Mapping[str, Any]) -> None:
+        if stage is Stage.PUBLISHED:
+            self.instances.update(manifest["hashes"])
+            self.published_to = str(manifest["inputs"]["research_pacs"])
+        else:
+            self.instances.update(one["sop_instance_uid"] for one in manifest["instances"])
+
+
+def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool = False) -> tuple[Withdrawal, str]:
+    """Withdraw a study: no run publishes it from now on, and once it is seen to be gone the rest is told.
+
+    `may_be_elsewhere`: whoever asks knows that the PACS of the settings is the one that it was published to. Where
+    nothing can be deleted, or the PACS keeps the study, a person has to remove it; why is returned beside the state.
+
+    Raises:
+        PacsError: the research PACS is away or failed; the study is held back all the same.
+        StudyBusyError: a run holds the study and does not let go.
+    """
+    key = plan.found.study_key
+    before = around.withdrawals.of(key)
+    if before is not None and before.state is WithdrawalState.WITHDRAWN and not (plan.listed or plan.unasked):
+        return before, ""
+    is_waiting = before is not None and before.state is WithdrawalState.AWAITING_REMOVAL
+    begun = WithdrawalState.AWAITING_REMOVAL if is_waiting else WithdrawalState.WITHDRAWING
+    withdrawal = around.withdrawals.set(plan.found, begun, around.by)
+    around.audit.event("withdrawal_started", key, {"reason": withdrawal.reason, "by": around.by})
+    around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=False), is_gone=False)
+    with _held(key, around):
+        problem = _remove(plan, withdrawal, around) or _doubt(plan, withdrawal, around, may_be_elsewhere)
+        if problem:
+            around.audit.event("withdrawal_waits", key, {"reason": problem})
+            return around.withdrawals.set(plan.found, WithdrawalState.AWAITING_REMOVAL, around.by), problem
+        return _conclude(plan, withdrawal, around), ""
+
+
+@contextmanager
+def _held(key: StudyKey, around: Surroundings) -> Iterator[None]:
+    """The study's lock, as soon as a run that has it sees that the study is withdrawn, and lets go."""
+    until = time.monotonic() + LOCK_SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(around.store.lock(key))
+                break
+            except StudyBusyError:
+                if time.monotonic() > until:
+                    raise StudyBusyError(
+                        f"{key}: another run works on this study and does not let go. It is held back already; stop "
+                        "the run, then do this again."
+                    ) from None
+            around.pause(PAUSE_SECONDS)
+        yield
+
+
+def _doubt(plan: Plan, withdrawal: Withdrawal, around: Surroundings, may_be_elsewhere: bool) -> str:
+    """Why a study that the research PACS does not list may be in sight of researchers all the same."""
+    if plan.elsewhere and not may_be_elsewhere:
+        return f"it was published to {plan.elsewhere}, and the settings name {around.research_pacs.name}"
+    if not withdrawal.study_uids and around.review_db.is_published(plan.original_study_uid):
+        return "it was published, and nobody here knows by which Study Instance UID"
+    return ""
+
+
+def _remove(plan: Plan, withdrawal: Withdrawal, around: Surroundings) -> str:
+    """Have it deleted and see that it is gone; returns why it is not, or may not be."""
+    pacs, was_listed = around.research_pacs, False
+    for uid in withdrawal.study_uids:
+        total = pacs.find_study(uid).total
+        if not total:
+            continue
+        was_listed = True
+        if around.remover is None:
+            return (
+                f"the research PACS lists {total} instance(s), and nothing is set by which it could be told to delete"
+            )
+        around.audit.event("removal_asked", plan.found.study_key, {"instances": total, "how": around.remover.name})
+        try:
+            around.remover.remove(uid, plan.ours)
+        except RemovalNotOfferedError as error:
+            return str(error)
+        if rest := _rest_after_a_while(pacs, uid, around.pause):
+            return f"the research PACS was told to delete it and still lists {rest} instance(s)"
+    if withdrawal.study_uids and not was_listed:
+        _see_that_it_answers(plan.found.study_key, around)
+    return ""
+
+
+def _rest_after_a_while(pacs: ResearchPacs, uid: str, pause: Callable[[float], None]) -> int:
+    until = time.monotonic() + GONE_SECONDS
+    while (rest := pacs.find_study(uid).total) and time.monotonic() < until:
+        pause(PAUSE_SECONDS)
+    return rest
+
+
+def _see_that_it_answers(key: StudyKey, around: Surroundings) -> None:
+    """Ask for studies that have to be there: a PACS that shows nothing at all proves nothing by not showing this one.
+
+    Raises:
+        PacsError: it shows none of them.
+    """
+    name = around.research_pacs.name
+    manifests = around.store.others(Stage.PUBLISHED, key)
+    there = (one["facts"]["study_instance_uid"] for one in manifests if one["inputs"].get("research_pacs") == name)
+    controls = list(islice(there, CONTROLS))
+    if controls and not any(around.research_pacs.find_study(uid).total for uid in controls):
+        raise PacsError(
+            f"The research PACS lists neither this study nor any of {len(controls)} others that were published to it: "
+            "its answer proves nothing. See whether it lets us query, then do this again."
+        )
+
+
+def _conclude(plan: Plan, withdrawal: Withdrawal, around: Surroundings) -> Withdrawal:
+    """All that has to be told when the study is gone; the withdrawal's own record comes last."""
+    key = plan.found.study_key
+    facts: dict[str, Fact] = {"reason": withdrawal.reason, "by": around.by}
+    if isinstance(around.registration, Unlinking):
+        facts["rows"] = dict(around.registration.unlink(plan.original_study_uid, withdrawal.study_uids))
+    else:
+        facts["registration"] = f"{around.registration.name} takes nothing back"
+    for stage in (Stage.PUBLISHED, Stage.REGISTERED):
+        around.store.retire(key, stage)
+    around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=True), is_gone=True)
+    around.withdrawals.is_settled(key)
+    around.audit.event("study_withdrawn", key, facts)
+    return around.withdrawals.set(plan.found, WithdrawalState.WITHDRAWN, around.by)
+
+
+def lift_withdrawal(study_key: StudyKey, around: Surroundings) -> Withdrawal:
+    """Let a withdrawn study be published again, which its reviews have to want: the next run takes it.
+
+    Raises:
+        ConfigurationError: no study has this key.
+        StudyNotApprovedError: it is not withdrawn, the withdrawal is under way, or its reviews do not agree.
+        StudyBusyError: somebody works on it.
+    """
+    original = around.identity_db.original_study_uid(study_key)
+    with around.store.lock(study_key):
+        withdrawal = around.withdrawals.of(study_key)
+        if withdrawal is None or not withdrawal.holds_back:
+            raise StudyNotApprovedError(f"{study_key} is not withdrawn: there is nothing to lift.")
+        if withdrawal.state is WithdrawalState.WITHDRAWING:
+            raise StudyNotApprovedError(
+                f"The withdrawal of {study_key} was interrupted: let `dicom-assets withdraw {study_key}` finish first."
+            )
+        around.review_db.approval(original)
+        around.audit.event("withdrawal_lifted", study_key, {"reason": withdrawal.reason, "by": around.by})
+        around.review_db.mark_lifted(original)
+        return around.withdrawals.set(withdrawal, WithdrawalState.LIFTED, around.by)
+
+
+def _message(withdrawal: Withdrawal, *, is_gone: bool) -> str:
+    """What the review row says; value-free."""
+    where = "removed from the research PACS" if is_gone else "not yet seen to be gone from the research PACS"
+    return f"Withdrawn ({withdrawal.reason}): {where}. To publish it again: dicom-assets withdraw --lift."
