@@ -74,6 +74,12 @@ def change(tables: ResearchTables, table: str, **values: Any) -> None:
         connection.execute(update(tables.metadata.tables[table]).values(**values))
 
 
+def change_schema(tables: ResearchTables, *statements: str) -> None:
+    with tables.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
 def availability(tables: ResearchTables) -> dict[int, tuple[bool, bool, bool]]:
     return {
         row["patient_id"]: (row["has_radiology_study"], row["has_mri"], row["has_ct"])
@@ -238,24 +244,19 @@ def test_encounter_of_another_patient_is_refused(tables: ResearchTables) -> None
 
 
 def test_what_the_database_refuses_leaves_nothing_behind(tables: ResearchTables) -> None:
-    with tables.engine.begin() as connection:
-        connection.execute(text("DROP TABLE production_dataavailability"))
-        connection.execute(
-            text(
-                "CREATE TABLE production_dataavailability (id INTEGER PRIMARY KEY, patient_id INTEGER NOT NULL, "
-                "has_radiology_study INTEGER NOT NULL CHECK (has_radiology_study = 0), "
-                "has_mri INTEGER NOT NULL, has_ct INTEGER NOT NULL)"
-            )
-        )
+    someone_else(tables, id=900)
+    flags = {"has_radiology_study": True, "has_mri": False, "has_ct": True}
+    tables.add("production_dataavailability", patient_id=900, **flags)
+    change_schema(tables, "CREATE UNIQUE INDEX once ON production_dataavailability (has_ct)")
+    before = production_of(tables)
     with pytest.raises(StudyError, match="RESEARCH_DB_URL"):
         copy(tables)
-    assert not any(tables.rows(f"production_{name}") for name in TABLES[:3])
+    assert production_of(tables) == before
 
 
 @pytest.mark.parametrize("table", [f"production_{name}" for name in TABLES])
 def test_missing_table_is_named(tables: ResearchTables, table: str) -> None:
-    with tables.engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE {table}" + (" CASCADE" if connection.dialect.name != "sqlite" else "")))
+    change_schema(tables, f"ALTER TABLE {table} RENAME TO elsewhere")
     with pytest.raises(ConfigurationError, match=f"RESEARCH_DB_URL .* has no table {table}"):
         ProductionDatabase.open(tables.url)
 
@@ -267,9 +268,11 @@ def test_versions_without_links_say_which_column_is_missing(database_url: str) -
 
 
 def test_column_that_only_production_has_must_have_a_default(tables: ResearchTables) -> None:
-    with tables.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE production_patient ADD COLUMN cohort VARCHAR(9) NOT NULL DEFAULT 'A'"))
-        connection.execute(text("ALTER TABLE production_patient ADD COLUMN original_study_uid VARCHAR(64)"))
+    change_schema(
+        tables,
+        "ALTER TABLE production_patient ADD COLUMN cohort VARCHAR(9) NOT NULL DEFAULT 'A'",
+        "ALTER TABLE production_patient ADD COLUMN original_study_uid VARCHAR(64)",
+    )
     assert copy(tables) == NEW
     with tables.engine.begin() as connection:
         row = connection.execute(text("SELECT cohort, original_study_uid FROM production_patient")).one()
@@ -280,8 +283,7 @@ def test_column_that_only_production_has_and_that_may_not_be_null_is_named(
     new_postgresql_url: Callable[[], str],
 ) -> None:
     tables = ResearchTables(new_postgresql_url())
-    with tables.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE production_encounter ADD COLUMN site INTEGER NOT NULL"))
+    change_schema(tables, "ALTER TABLE production_encounter ADD COLUMN site INTEGER NOT NULL")
     with pytest.raises(ConfigurationError, match="production_encounter needs a value for site"):
         ProductionDatabase.open(tables.url)
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Boolean, Connection, Row, Table, delete, func, insert, select, text, update
+from sqlalchemy import Boolean, Connection, Row, Table, delete, func, insert, select, update
 
 from dicom_assets.adapters.databases import Database, open_database
+from dicom_assets.adapters.production.alone import alone
 from dicom_assets.adapters.production.tables import ProductionTables, Twins, reflect_production
 from dicom_assets.adapters.registration.research_database import SETTING
 from dicom_assets.adapters.registration.time_limit import limit_statements
@@ -106,14 +107,12 @@ class ProductionDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        """One transaction; on PostgreSQL no two copy at once, as both would insert the same patient."""
+        """One transaction, and no other copies at the same time: both would insert the same patient."""
         if self._database.read_only:
             with self._database.reading() as connection:
                 yield connection
             return
-        with self._database.writing() as connection:
-            if self._database.engine.dialect.name == "postgresql":
-                connection.execute(text(f"LOCK TABLE {AVAILABILITY} IN SHARE ROW EXCLUSIVE MODE"))
+        with alone(self._database, AVAILABILITY) as connection:
             yield connection
 
     def _made(self, connection: Connection, changes: Collection[_Change]) -> Mapping[str, int]:
