@@ -28,6 +28,8 @@ secret = Table(
     Column("retired_at", UtcDateTime(), nullable=True),
 )
 
+# Rows name their generation without a foreign key: all processes that record would lock the one row in force for it.
+
 legacy_import = Table(
     "identity_import",
     metadata,
@@ -46,7 +48,7 @@ patient = Table(
     Column("pseudonym", String(64), nullable=False, unique=True),
     Column("date_offset_days", Integer, nullable=False),
     Column("issued_at", UtcDateTime(), nullable=False),
-    Column("secret_generation", ForeignKey("identity_secret.generation"), nullable=True),
+    Column("secret_generation", Integer, nullable=True),
     UniqueConstraint("original_id", "issuer", name="identity_patient_original"),
 )
 
@@ -57,7 +59,7 @@ study = Table(
     Column("original_study_uid", Sealed("identity_study.original_study_uid", 128), nullable=False, unique=True),
     Column("patient_id", ForeignKey("identity_patient.id"), nullable=True, index=True),
     Column("issued_at", UtcDateTime(), nullable=False),
-    Column("secret_generation", ForeignKey("identity_secret.generation"), nullable=True),
+    Column("secret_generation", Integer, nullable=True),
 )
 
 uid = Table(
@@ -67,7 +69,7 @@ uid = Table(
     Column("replacement", String(64), nullable=False, unique=True),
     Column("study_key", ForeignKey("identity_study.key"), nullable=True, index=True),
     Column("level", String(16), nullable=True),  # study, series or instance; null: something else, or not known
-    Column("secret_generation", ForeignKey("identity_secret.generation"), nullable=True),  # null: not derived here
+    Column("secret_generation", Integer, nullable=True),  # null: not derived here
     Column("import_id", ForeignKey("identity_import.id"), nullable=True),
 )
 

@@ -19,7 +19,6 @@ from dicom_assets.adapters.identity_db.lookup import UID_KEYWORDS
 from dicom_assets.adapters.identity_db.queries import (
     chunks,
     find_mapped,
-    insert_or_ignore,
     insert_values,
     tell_levels,
 )
@@ -185,7 +184,8 @@ class _Import:
             }
             for row in rows
         ]
-        insert_or_ignore(self._connection, uid, values)
+        if values:  # nobody else records, so that a constraint that is broken is a fault to be told
+            self._connection.execute(insert(uid), values)
 
     def _tell_levels(self, rows: Iterable[LegacyRow], level: UidLevel) -> None:
         tell_levels(self._connection, {row.original: (level, self._key_of(row, level)) for row in rows})

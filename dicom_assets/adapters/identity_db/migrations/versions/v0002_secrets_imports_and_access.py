@@ -71,7 +71,7 @@ def _add_columns() -> None:
         batch.alter_column("study_key", existing_type=sa.String(32), nullable=True)
     with op.batch_alter_table("identity_value", copy_from=_value_before()) as batch:
         batch.alter_column("study_key", existing_type=sa.String(32), nullable=True)
-    generation = "secret_generation INTEGER REFERENCES identity_secret (generation)"
+    generation = "secret_generation INTEGER"
     imported = "import_id INTEGER REFERENCES identity_import (id)"
     for table in ("identity_patient", "identity_study", "identity_uid"):
         op.execute(f"ALTER TABLE {table} ADD COLUMN {generation}")
