@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from dicom_assets.demo.databases import approve
+from dicom_assets.steps.findings import STAGE_OF, StudyCheck
 from dicom_assets.study import STAGES
+from dicom_assets_tests.browser import running_browser
 from dicom_assets_tests.conftest import Site, SmallSite
 from dicom_assets_tests.deployment import free_port
 from dicom_assets_tests.waiting import wait_until
@@ -152,3 +154,36 @@ def test_browser_shows_the_lineage_of_the_stages(web: WebInterface, tmp_path: Pa
 
     for name in ("reviewed", *map(str, STAGES)):
         assert name in page
+
+
+PARTITION_STATUSES = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  assetChecksOrError { ... on AssetChecks { checks { name partitionStatuses {
+    ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions } } } } } } } }"""
+
+
+def test_checks_are_shown_by_study(web: WebInterface) -> None:
+    deployment = web.site.deployment
+    deployment.execute()
+    good = {deployment.study_key(study.study_uid) for study in web.site.published()}
+    not_there = {deployment.study_key(study.study_uid) for study in web.site.studies if not study.in_staging}
+
+    for check in StudyCheck:
+        answer = web.ask(PARTITION_STATUSES, key={"path": [str(STAGE_OF[check])]})
+        checks = answer["assetNodeOrError"]["assetChecksOrError"]["checks"]
+        [statuses] = [one["partitionStatuses"] for one in checks if one["name"] == check]
+        assert good <= set(statuses["succeededPartitions"])
+        if check is StudyCheck.COMPLETE_AGAINST_PACS:
+            assert not_there <= set(statuses["failedPartitions"])
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_browser_shows_the_contact_sheet_of_a_study(web: WebInterface, tmp_path: Path) -> None:
+    web.site.deployment.execute()
+    key = web.site.deployment.study_key(web.site.published()[0].study_uid)
+
+    with running_browser(tmp_path / "profile") as browser:
+        browser.open(f"{web.url}/assets/deidentified?view=partitions&partition={key}")
+        browser.wait_for_text("[Show Markdown]")
+        browser.click("[Show Markdown]")
+        picture = "[...document.images].find(one => one.src.startsWith('data:image/jpeg;base64,'))"
+        wait_until(lambda: bool(browser.evaluate(f"{picture}?.naturalWidth > 100")), "the contact sheet")

@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicom_assets.cli.verdict_table import as_json
+from dicom_assets.cli.verdict_table import verdict_as_json
 from dicom_assets.verification import Check, Outcome
 from dicom_assets_tests.verification.folders import FIRST, OTHER_STUDY, SECONDARY_CAPTURE, STUDY, Folders, an_item
 
@@ -170,7 +170,7 @@ def test_defect_is_found_by_its_check_and_by_no_other(folders: Folders, check: C
 
     assert {finding.check for finding in verdict.findings} == {check}
     assert {finding.file for finding in verdict.findings} == {folders.outputs[1].relative_to(folders.dest).as_posix()}
-    shown = json.dumps(as_json(verdict)).casefold()
+    shown = json.dumps(verdict_as_json(verdict)).casefold()
     assert not [sentinel for sentinel in SENTINELS if sentinel in shown]
 
 
