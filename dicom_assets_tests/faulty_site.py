@@ -30,7 +30,7 @@ from dicom_assets_tests.leaks import leaks
 from dicom_assets_tests.orthanc import Orthanc, running_orthanc
 from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import INSTANCES, manifest, sop_uids, write_files
-from dicom_assets_tests.waiting import wait_until
+from dicom_assets_tests.waiting import killed_job, wait_until
 
 PATIENCE_SECONDS = 1
 PREAMBLE_BYTES = 128
@@ -175,6 +175,26 @@ def killed_at(fault: Fault, kill: Callable[[], None]) -> Iterator[None]:
         killing = executor.submit(wait_and_kill)
         yield
         killing.result(WAIT_SECONDS)
+
+
+def kill_run_at(site: FaultySite, fault: Fault) -> None:
+    """Run the job in a process of its own, and kill that once the fault has come to its place."""
+    with killed_job(site.deployment):
+        fault.wait_until_fired(WAIT_SECONDS)
+
+
+def assert_suffers(site: FaultySite, fault: Fault) -> None:
+    """A run meets the fault, and fails in passing if at all; then connections hold again."""
+    result = site.deployment.execute()
+    assert fault.fired
+    assert_failed_in_passing(site, result)
+    site.ends.heal()
+
+
+def assert_recovers(site: FaultySite) -> None:
+    """The next run publishes everything, once."""
+    assert site.deployment.execute().success
+    assert_published_whole(site)
 
 
 def assert_failed_in_passing(site: FaultySite, result: dg.ExecuteInProcessResult) -> None:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.data import get_testdata_file
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    OphthalmicPhotography8BitImageStorage,
+)
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # type: ignore[attr-defined]
@@ -58,10 +64,12 @@ from dicom_assets_tests.plane_peers import (
     scripted_pacs,
 )
 from dicom_assets_tests.receiving import Received
+from dicom_assets_tests.small_studies import instance_with, small_study
 
 MIXED = next(study for study in demo_studies() if study.number == 5)
 """CT, MR, SR and a scan, in five transfer syntaxes."""
 
+STUDY = small_study(61, "of a class that is rare")
 LOCAL = LocalNode("DICOM_ASSETS", "127.0.0.1", 0)
 OFFERED = [
     build_context(STUDY_ROOT_GET, ImplicitVRLittleEndian),
@@ -131,6 +139,23 @@ class TestRealPacs:
                 for index in range(len(series.sop_uids)):
                     orthanc.load(instance_file(MIXED, series, index))
             self.compare(node(orthanc.dicom_port), arrived)
+
+    @pytest.mark.skipif(orthanc_binary() is None, reason="Orthanc is not installed")
+    def test_orthanc_delivers_what_is_rare_though_nobody_knows_the_classes(
+        self, tmp_path: Path, arrived: FolderReceive
+    ) -> None:
+        """A usual class in a rare syntax and a rare class: one association has no room to propose them all."""
+        compressed = Path(get_testdata_file("MR_small_RLE.dcm")).read_bytes()
+        photograph = instance_with(STUDY, SOPClassUID=OphthalmicPhotography8BitImageStorage)
+        uids = {str(dcmread(BytesIO(content)).SOPInstanceUID) for content in (compressed, photograph)}
+        with running_orthanc("STAGING", tmp_path / "pacs", {}) as orthanc:
+            for content in (compressed, photograph):
+                orthanc.load(content)
+                study_uid = str(dcmread(BytesIO(content)).StudyInstanceUID)
+                said = CGetPacs(LOCAL, node(orthanc.dicom_port)).retrieve(Retrieval(study_uid), arrived.receive)
+                assert said == ""
+
+        assert set(arrived.files()) == uids
 
     @pytest.mark.skipif(not has_dcmtk(), reason="DCMTK is not installed")
     def test_dcmqrscp_delivers_what_pynetdicom_receives(self, tmp_path: Path, arrived: FolderReceive) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,20 @@ from dicom_assets.adapters.pacs.plane import commands
 from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.requestor import requested
 from dicom_assets.adapters.pacs.plane.wire import Limits
-from dicom_assets.adapters.pacs.requests import StrayedError
-from dicom_assets.adapters.pacs.retrieve import STUDY_ROOT_MOVE, CMovePacs
+from dicom_assets.adapters.pacs.retrieve import STUDY_ROOT_MOVE, CMovePacs, StrayedError
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
 from dicom_assets.errors import PacsAwayError, PacsStatusError, StorageError
 from dicom_assets.study import Retrieval
 from dicom_assets_tests.deployment import free_port
-from dicom_assets_tests.plane_peers import QUICK, STUDY_UID, FolderReceive, counted_response, data_set, scripted_pacs
+from dicom_assets_tests.plane_peers import (
+    QUICK,
+    STUDY_UID,
+    WAIT_SECONDS,
+    FolderReceive,
+    counted_response,
+    data_set,
+    scripted_pacs,
+)
 
 OFFERED = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]
 PENDING, SUCCESS = 0xFF00, 0x0000
@@ -35,13 +43,18 @@ class Site:
         self.arrived = FolderReceive(folder)
         self.local = LocalNode("DICOM_ASSETS", "127.0.0.1", free_port())
 
-    def move(self, script: Callable[[Association], None], disk: DiskFloor | None = None) -> None:
+    def move(self, script: Callable[[Association], None], disk: DiskFloor | None = None, times: int = 1) -> None:
+        """Have the study moved, so many times at once."""
         scp = StorageScp(self.local, "STAGING", host="127.0.0.1", limits=QUICK, disk=disk)
-        with scripted_pacs(script, OFFERED, Limits()) as port:
+        with scripted_pacs(script, OFFERED, Limits()) as port, ThreadPoolExecutor(times) as pool:
             pacs = CMovePacs(self.local, PacsNode("STAGING", "127.0.0.1", port, "STAGING_PACS"), scp, QUICK)
-            pacs.retrieve(Retrieval(STUDY_UID), self.arrived.receive)
+            moves = [pool.submit(pacs.retrieve, Retrieval(STUDY_UID), self.arrived.receive) for _ in range(times)]
+            for move in moves:
+                move.result()
 
-    def deliver(self, message_id: int, uids: Sequence[str], pause: float = 0) -> Iterator[int | None]:
+    def deliver(
+        self, message_id: int | None, uids: Sequence[str], pause: float = 0, study_uid: str = STUDY_UID
+    ) -> Iterator[int | None]:
         """Be the PACS: send instances one after the other, and yield what is answered to each."""
         contexts = [build_context(CTImageStorage, ExplicitVRLittleEndian)]
         with requested(("127.0.0.1", self.local.port), "STAGING", "DICOM_ASSETS", contexts) as association:
@@ -50,7 +63,7 @@ class Site:
                 request = commands.c_store_rq(
                     1, CTImageStorage, uid, originator_ae_title="DICOM_ASSETS", originator_message_id=message_id
                 )
-                association.send(1, request, data_set())
+                association.send(1, request, data_set(study_uid))
                 answer = association.receive()
                 assert answer is not None
                 yield answer.status
@@ -158,6 +171,35 @@ def test_full_disk_ends_the_move(site: Site, tmp_path: Path) -> None:
         site.move(script, DiskFloor(tmp_path, 2**62))
 
     assert seen == [0xA700, commands.C_CANCEL_RQ]
+    assert site.arrived.files() == {}
+
+
+def test_instances_that_do_not_say_which_move_they_are_of_have_not_gone_astray(site: Site) -> None:
+    """Two moves of one study: the first to wait is given all that comes, which may be what the other one brings."""
+    both = threading.Barrier(2)
+
+    def script(association: Association) -> None:
+        request = asked(association)
+        if both.wait(WAIT_SECONDS) == 0:
+            assert list(site.deliver(None, ["1.2.1", "1.2.2"])) == [0, 0]
+        both.wait(WAIT_SECONDS)
+        association.send(request.context_id, counted_response(request, SUCCESS, completed=1))
+
+    site.move(script, times=2)
+
+    assert set(site.arrived.files()) == {"1.2.1", "1.2.2"}
+
+
+def test_refused_instances_of_another_study_have_not_gone_astray(site: Site) -> None:
+    """Whatever the PACS makes of our answer to them."""
+
+    def script(association: Association) -> None:
+        request = asked(association)
+        assert list(site.deliver(request.message_id, ["1.2.1"], study_uid="1.2.99")) == [0x0124]
+        association.send(request.context_id, counted_response(request, SUCCESS, completed=1))
+
+    site.move(script)
+
     assert site.arrived.files() == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from io import BytesIO
 
 import pytest
@@ -138,6 +139,19 @@ class TestCommands:
 
         assert command.sub_operations == (1, 20, 300, 4)
         assert (command.field, command.status, command.message_id) == (commands.C_GET_RSP, 0xB000, 3)
+
+    def test_what_follows_the_command_set_is_skipped(self) -> None:
+        """As Orthanc ends a C-GET of which an instance failed: with the list of those in place of an identifier."""
+        request = commands.decode(1, commands.c_get_rq(3, MODEL))
+        answer = commands.response(request, 0xC000)
+        failed = struct.pack("<HHI", 8, 0, 4) + bytes(4) + struct.pack("<HHI", 8, 0x58, 4) + b"1.2\0"
+
+        command = commands.decode(1, answer + failed)
+
+        assert (command.field, command.status, command.has_data_set) == (commands.C_GET_RSP, 0xC000, False)
+        for no_command_set in (failed, failed + answer, answer + failed + answer, answer + failed[:-1]):
+            with pytest.raises(ValueError, match="command set"):
+                commands.decode(1, no_command_set)
 
     def test_repr_shows_no_value(self) -> None:
         command = commands.decode(1, commands.c_store_rq(9, CTImageStorage, "1.2.3.999"))

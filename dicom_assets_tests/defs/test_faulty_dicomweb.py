@@ -14,16 +14,15 @@ from dicom_assets_tests.faults import Direction
 from dicom_assets_tests.faulty_site import (
     Ends,
     FaultySite,
-    assert_failed_in_passing,
-    assert_published_whole,
+    assert_recovers,
+    assert_suffers,
     copied_site,
+    kill_run_at,
     new_site,
     running_ends,
 )
 from dicom_assets_tests.orthanc import DICOMWEB_PLUGIN, orthanc_binary
-from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import small_study
-from dicom_assets_tests.waiting import killed_job
 
 pytestmark = [
     pytest.mark.long,
@@ -86,13 +85,8 @@ def test_study_is_pulled_whole_once_connections_hold(ends: Ends, tmp_path: Path,
     site = new_site(ends, tmp_path, STAGING_PACS_PROTOCOL="dicomweb", RESEARCH_PACS_PROTOCOL="dicomweb")
     fault = ends.to_staging_web.inject(case.way, case.place, case.action, times=None)
 
-    result = site.deployment.execute()
-
-    assert fault.fired
-    assert_failed_in_passing(site, result)
-    ends.heal()
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_suffers(site, fault)
+    assert_recovers(site)
 
 
 @pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: case.name)
@@ -102,13 +96,8 @@ def test_study_is_published_whole_once_connections_hold(
     site = copied_site(registered, ends, tmp_path)
     fault = ends.to_research_web.inject(case.way, case.place, case.action, times=None)
 
-    result = site.deployment.execute()
-
-    assert fault.fired
-    assert_failed_in_passing(site, result)
-    ends.heal()
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_suffers(site, fault)
+    assert_recovers(site)
 
 
 @pytest.mark.parametrize("flushed", [True, False], ids=["rest arrives late", "rest is lost"])
@@ -117,11 +106,9 @@ def test_kill_while_publishing_publishes_each_once(
 ) -> None:
     site = copied_site(registered, ends, tmp_path)
     fault = ends.to_research_web.inject(TO_PACS, AfterText(PREFIX, 3, 2000), hold())
-    with killed_job(site.deployment):
-        fault.wait_until_fired(WAIT_SECONDS)
+    kill_run_at(site, fault)
     if flushed:
         ends.let_go()
     ends.heal()
 
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_recovers(site)

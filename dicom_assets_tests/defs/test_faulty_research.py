@@ -17,7 +17,10 @@ from dicom_assets_tests.faulty_site import (
     FaultySite,
     assert_failed_in_passing,
     assert_published_whole,
+    assert_recovers,
+    assert_suffers,
     copied_site,
+    kill_run_at,
     killed_at,
     new_site,
     running_ends,
@@ -86,13 +89,8 @@ def test_study_arrives_whole_once_connections_hold(
     site = copied_site(registered, ends, tmp_path)
     fault = ends.to_research.inject(case.way, case.place, case.action, times=None)
 
-    result = site.deployment.execute()
-
-    assert fault.fired
-    assert_failed_in_passing(site, result)
-    ends.heal()
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_suffers(site, fault)
+    assert_recovers(site)
 
 
 def test_kill_in_the_middle_of_an_instance_whose_rest_arrives_late_publishes_each_once(
@@ -100,24 +98,20 @@ def test_kill_in_the_middle_of_an_instance_whose_rest_arrives_late_publishes_eac
 ) -> None:
     site = copied_site(registered, ends, tmp_path)
     fault = ends.to_research.inject(TO_CALLED, InDataSet(STORE, 3, 2000), hold())
-    with killed_job(site.deployment):
-        fault.wait_until_fired(WAIT_SECONDS)
+    kill_run_at(site, fault)
     ends.let_go()
 
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_recovers(site)
 
 
 def test_kill_before_an_answer_publishes_each_once(ends: Ends, registered: FaultySite, tmp_path: Path) -> None:
     site = copied_site(registered, ends, tmp_path)
     fault = ends.to_research.inject(TO_CALLER, AtCommand(STORED, 3), hold())
-    with killed_job(site.deployment):
-        fault.wait_until_fired(WAIT_SECONDS)
+    kill_run_at(site, fault)
     ends.heal()
     assert ends.research.count() == 3
 
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_recovers(site)
 
 
 @pytest.mark.parametrize(("database", "stage"), [("identity", "deidentified"), ("research", "registered")])
@@ -132,8 +126,7 @@ def test_kill_between_the_pacss_publishes_each_once(ends: Ends, tmp_path: Path, 
     ends.heal()
     assert ends.research.count() == 0
 
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_recovers(site)
 
 
 def test_research_pacs_that_dies_in_the_middle_of_an_instance_gets_what_it_lacks(

@@ -15,7 +15,9 @@ from dicom_assets_tests.faults import Direction
 from dicom_assets_tests.faulty_site import (
     Ends,
     assert_failed_in_passing,
-    assert_published_whole,
+    assert_recovers,
+    assert_suffers,
+    kill_run_at,
     killed_at,
     load,
     new_site,
@@ -23,9 +25,7 @@ from dicom_assets_tests.faulty_site import (
 )
 from dicom_assets_tests.orthanc import orthanc_binary, running_orthanc
 from dicom_assets_tests.pdu_stream import Command, PduType
-from dicom_assets_tests.scripted_pacs import WAIT_SECONDS
 from dicom_assets_tests.small_studies import INSTANCES, small_study
-from dicom_assets_tests.waiting import killed_job
 
 pytestmark = [
     pytest.mark.long,
@@ -90,13 +90,8 @@ def test_study_arrives_whole_once_connections_hold(ends: Ends, tmp_path: Path, p
     proxy = ends.to_us if case.on_our_scp else ends.to_staging
     fault = proxy.inject(case.way, case.place, case.action, times=None)
 
-    result = site.deployment.execute()
-
-    assert fault.fired
-    assert_failed_in_passing(site, result)
-    ends.heal()
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_suffers(site, fault)
+    assert_recovers(site)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +105,12 @@ def test_kill_in_the_middle_of_an_instance_loses_nothing(
         fault = ends.to_staging.inject(TO_CALLER, InDataSet(STORE, 3, 2000), hold())
     else:
         fault = ends.to_us.inject(TO_CALLED, InDataSet(STORE, 3, 2000), hold())
-    with killed_job(site.deployment):
-        fault.wait_until_fired(WAIT_SECONDS)
+    kill_run_at(site, fault)
     if flushed:
         ends.let_go()
     ends.heal()
 
-    assert site.deployment.execute().success
-    assert_published_whole(site)
+    assert_recovers(site)
 
 
 def test_staging_pacs_that_dies_in_the_middle_of_an_instance_is_asked_again(ends: Ends, tmp_path: Path) -> None:
@@ -138,6 +131,4 @@ def test_staging_pacs_that_dies_in_the_middle_of_an_instance_is_asked_again(ends
     with running_orthanc("STAGING", tmp_path / "mortal", {}) as again:
         ends.to_staging.target_port = again.dicom_port
 
-        assert site.deployment.execute().success
-
-    assert_published_whole(site)
+        assert_recovers(site)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role
+from pynetdicom.presentation import PresentationContext
 
 from dicom_assets.adapters.pacs.inbox import DiskFloor, Inbox
 from dicom_assets.adapters.pacs.plane import commands
@@ -16,11 +18,11 @@ from dicom_assets.adapters.pacs.plane.association import Association
 from dicom_assets.adapters.pacs.plane.commands import Command
 from dicom_assets.adapters.pacs.plane.file_meta import file_meta
 from dicom_assets.adapters.pacs.plane.opened import opened
-from dicom_assets.adapters.pacs.plane.statuses import PENDING
+from dicom_assets.adapters.pacs.plane.statuses import PENDING, SUCCESS
 from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
-from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, one_context_each
+from dicom_assets.adapters.pacs.transfer_syntaxes import MAX_CONTEXTS, contexts_in_parts
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError
 from dicom_assets.study import Receive, Retrieval
 
@@ -44,14 +46,25 @@ class CGetPacs(QueriedPacs):
             PacsError: the PACS does not offer C-GET, or the operation ended in a failure with nothing received.
             StorageError: an instance that arrived could not be written.
         """
-        storage = one_context_each(retrieval.sop_class_uids, MAX_CONTEXTS - 1)
+        inbox = Inbox(receive, self.disk)
+        first, *others = contexts_in_parts(retrieval.sop_class_uids, MAX_CONTEXTS - 1)
+        ending = self._asked(retrieval, first, inbox)
+        for storage in others:
+            if not ending.failed:
+                break
+            # What one association had no room to propose the PACS could not send.
+            rest = self._asked(retrieval, storage, inbox)
+            failed = max(0, ending.failed - rest.delivered)
+            ending = Ending(rest.status if failed else SUCCESS, ending.delivered + rest.delivered, failed)
+        return judge("C-GET", ending, inbox, self.pacs, advice="see its own log")
+
+    def _asked(self, retrieval: Retrieval, storage: Sequence[PresentationContext], inbox: Inbox) -> Ending:
+        """Ask for what can be sent in these contexts."""
         classes = {str(context.abstract_syntax) for context in storage}
         roles = [build_role(sop_class, scp_role=True) for sop_class in sorted(classes)]
         contexts = [build_context(STUDY_ROOT_GET, ImplicitVRLittleEndian), *storage]
-        inbox = Inbox(receive, self.disk)
         with opened(self.local, self.pacs, contexts, roles=roles, limits=self.limits) as association:
-            ending = self._get(association, retrieval, inbox)
-        return judge("C-GET", ending, inbox, self.pacs, advice="see its own log")
+            return self._get(association, retrieval, inbox)
 
     def _get(self, association: Association, retrieval: Retrieval, inbox: Inbox) -> Ending:
         context = association.context_for(STUDY_ROOT_GET)

@@ -11,8 +11,7 @@ from pydicom.errors import InvalidDicomError
 
 from dicom_assets.adapters.pacs.association import Timeouts
 from dicom_assets.adapters.pacs.canary_object import is_uid
-from dicom_assets.adapters.pacs.requests import StrayedError
-from dicom_assets.adapters.pacs.retrieve import CMovePacs
+from dicom_assets.adapters.pacs.retrieve import CMovePacs, StrayedError
 from dicom_assets.errors import ConfigurationError, PacsError, StorageError, StudyError
 from dicom_assets.study import IncomingFile, Piece, Receive, Retrieval, StudyListing
 

@@ -55,10 +55,6 @@ def next_message_id() -> int:
     return next(_message_ids) % 65535 + 1
 
 
-class StrayedError(PacsStatusError):
-    """The PACS says that it has sent instances by C-MOVE, and none arrived here: somebody else may have them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an operation ended, in the PACS's words: its last status, None without one, and numbers of instances."""
@@ -89,13 +85,9 @@ def judge(operation: str, ending: Ending, inbox: Inbox, pacs: PacsNode, *, advic
 
     Raises:
         PacsAwayError: the PACS broke off, or is out of resources.
-        StrayedError: it says that it has sent instances by C-MOVE, and none arrived.
         PacsStatusError: it ended the operation with another failure.
     """
     status = ending.status
-    if operation == "C-MOVE" and ending.delivered and not inbox.received:
-        message = f"{pacs.name} says that it sent {ending.delivered} instance(s), and none arrived here: {advice}."
-        raise StrayedError(message, status=status or 0, blames_study=False)
     if inbox.received or status in (SUCCESS, SOME_SUB_OPERATIONS_FAILED):
         return ending.trouble(operation)
     if status is None:

@@ -19,13 +19,17 @@ from dicom_assets.adapters.pacs.plane.wire import Limits
 from dicom_assets.adapters.pacs.query import QueriedPacs
 from dicom_assets.adapters.pacs.requests import Ending, encoded_identifier_of, judge, next_message_id
 from dicom_assets.adapters.pacs.storage_scp import StorageScp
-from dicom_assets.errors import PacsAwayError
+from dicom_assets.errors import PacsAwayError, PacsStatusError
 from dicom_assets.study import Receive, Retrieval
 
-__all__ = ["CGetPacs", "CMovePacs"]
+__all__ = ["CGetPacs", "CMovePacs", "StrayedError"]
 
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 _LOOK_SECONDS = 1.0
+
+
+class StrayedError(PacsStatusError):
+    """The PACS says that it has sent instances by C-MOVE, and none arrived here: somebody else may have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class CMovePacs(QueriedPacs):
         """
         message_id = next_message_id()
         with self.scp.waiting_for(retrieval.study_uid, message_id, receive) as inbox:
+            came_before = self.scp.came(retrieval.study_uid)
             try:
                 ending = self._move(retrieval, message_id, inbox)
             except PacsAwayError:
@@ -63,7 +68,17 @@ class CMovePacs(QueriedPacs):
                 inbox.wait_until_quiet(ending.delivered)
             if inbox.error is not None:
                 raise inbox.error
+            self._require_arrivals(ending, self.scp.came(retrieval.study_uid) - came_before)
         return judge("C-MOVE", ending, inbox, self.pacs, advice=self._destination_advice())
+
+    def _require_arrivals(self, ending: Ending, came: int) -> None:
+        if ending.delivered and not came:
+            raise StrayedError(
+                f"{self.pacs.name} says that it sent {ending.delivered} instance(s), and none arrived here: "
+                f"{self._destination_advice()}.",
+                status=ending.status or 0,
+                blames_study=False,
+            )
 
     def _move(self, retrieval: Retrieval, message_id: int, inbox: Inbox) -> Ending:
         contexts = [build_context(STUDY_ROOT_MOVE, ImplicitVRLittleEndian)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class StorageScp:
         self.max_associations = max_associations
         self._inboxes: dict[str, list[Inbox]] = {}
         self._by_message_id: dict[int, Inbox] = {}
+        self._came: Counter[str] = Counter()
         self._mutex = threading.Lock()
 
     @contextmanager
@@ -102,7 +104,16 @@ class StorageScp:
                 self._inboxes[study_uid].remove(inbox)
                 if not self._inboxes[study_uid]:
                     del self._inboxes[study_uid]
+                    del self._came[study_uid]
             inbox.close()
+
+    def came(self, study_uid: str) -> int:
+        """How many instances have come for a study that is waited for, and of studies that nobody waits for.
+
+        Not every PACS says which C-MOVE an instance is sent for, so those of one study's moves are counted together.
+        """
+        with self._mutex:
+            return self._came[study_uid] + self._came[""]
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -157,10 +168,13 @@ class StorageScp:
     def _inbox_for(self, study_uid: str | None, message_id: int | None) -> Inbox | None:
         with self._mutex:
             inbox = None if message_id is None else self._by_message_id.get(message_id)
-            if study_uid is None:
-                return inbox
-            waiting = self._inboxes.get(study_uid, [])
-            return inbox if inbox in waiting else next(iter(waiting), None)
+            waiting = self._inboxes.get(study_uid or "", [])
+            if study_uid is not None and inbox not in waiting:
+                inbox = next(iter(waiting), None)
+            for study, inboxes in self._inboxes.items():
+                self._came[study] += inbox in inboxes
+            self._came[""] += inbox is None
+            return inbox
 
 
 def _peek(pieces: Iterator[memoryview], transfer_syntax_uid: str) -> tuple[str | None, Iterable[Piece]]:

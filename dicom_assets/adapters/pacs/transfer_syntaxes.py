@@ -47,9 +47,20 @@ def one_context_each(sop_class_uids: Iterable[str], room: int) -> list[Presentat
     Only a context with a single transfer syntax keeps the sender from choosing another one and
     transcoding. The most usual syntaxes of all classes come before the rare ones of the first.
     """
-    classes = sorted(set(sop_class_uids)) or usual_storage_classes()
-    pairs = ((sop_class, syntax) for syntax in STORED for sop_class in classes)
-    return [build_context(sop_class, syntax) for (sop_class, syntax), _ in zip(pairs, range(room), strict=False)]
+    return contexts_in_parts(sop_class_uids, room)[0]
+
+
+def contexts_in_parts(sop_class_uids: Iterable[str], room: int) -> list[list[PresentationContext]]:
+    """The same, and those for which there is no room in further parts; for unknown classes the most likely ones."""
+    if classes := sorted(set(sop_class_uids)):
+        pairs = [(sop_class, syntax) for syntax in STORED for sop_class in classes]
+    else:
+        usual = usual_storage_classes()
+        others = [sop_class for sop_class in all_storage_classes() if sop_class not in usual]
+        shares = ((usual, STORED[:6]), (others, STORED[:4]), (usual, STORED[6:13]))
+        pairs = [(sop_class, syntax) for classes, syntaxes in shares for syntax in syntaxes for sop_class in classes]
+    contexts = [build_context(sop_class, syntax) for sop_class, syntax in pairs]
+    return [contexts[start : start + room] for start in range(0, len(contexts), room)]
 
 
 def usual_storage_classes() -> Sequence[str]:

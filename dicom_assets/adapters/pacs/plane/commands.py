@@ -119,19 +119,25 @@ class Command:
 def decode(context_id: int, encoded: Piece) -> Command:
     """A command set, which is always in implicit VR little endian.
 
+    What follows the elements of group 0000 is skipped: Orthanc puts there, at the end of a C-GET, what has its place in
+    the identifier (PS3.4 C.4.3.1.3.2).
+
     Raises:
         ValueError: it is not one.
     """
     elements: dict[int, bytes] = {}
+    is_behind = False
     offset, end = 0, len(encoded)
     while offset < end:
         if end - offset < _ELEMENT.size:
             raise ValueError("a command set ends within an element")
         group, element, length = _ELEMENT.unpack_from(encoded, offset)
         offset += _ELEMENT.size
-        if group or length > end - offset:
+        is_behind = is_behind or bool(group and elements)
+        if (group and not elements) or (is_behind and not group) or length > end - offset:
             raise ValueError("not a command set")
-        elements[element] = bytes(encoded[offset : offset + length])
+        if not is_behind:
+            elements[element] = bytes(encoded[offset : offset + length])
         offset += length
     return Command(context_id, elements)
 
