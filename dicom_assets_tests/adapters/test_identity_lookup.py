@@ -20,8 +20,8 @@ from dicom_assets.adapters.identity_db.statistics import statistics
 from dicom_assets.errors import ConfigurationError
 from dicom_assets.study import PatientIdentity, StudyKey, UidLevel
 from dicom_assets_tests.adapters.builders import NOON, engine_for, names_nothing_identified
-from dicom_assets_tests.adapters.conftest import LOGIN
 from dicom_assets_tests.adapters.identity_builders import SOMEBODY, execute, ledger_of, opened
+from dicom_assets_tests.database_servers import LOGIN
 from dicom_assets_tests.deployment import REPOSITORY
 
 STUDY, SERIES, INSTANCE, FRAME = "1.2.840.99999.1", "1.2.840.99999.1.1", "1.2.840.99999.1.1.1", "1.2.840.99999.1.9"
