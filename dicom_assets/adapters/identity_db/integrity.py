@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, inspect, select, text
@@ -21,11 +22,11 @@ def check_integrity(ledger: Ledger, former_secrets: Sequence[bytes] = ()) -> lis
     Raises:
         ConfigurationError: a value does not decrypt, or the database goes by something else by now.
     """
+    file = _database_file(ledger)
+    if file.outcome is Outcome.FAILED:  # nothing that it says can be relied upon
+        return [file, CheckResult("everything else", Outcome.NOTED, 0, 0, ("not checked; restore a backup",))]
     secrets = derivations.by_generation(ledger, former_secrets)
     with ledger.reading() as connection:
-        file = _database_file(connection)
-        if file.outcome is Outcome.FAILED:  # nothing that it says can be relied upon
-            return [file, CheckResult("everything else", Outcome.NOTED, 0, 0, ("not checked; restore a backup",))]
         return [
             file,
             _schema(connection),
@@ -47,12 +48,21 @@ def _count(connection: Connection, *tables: str) -> int:
     )
 
 
-def _database_file(connection: Connection) -> CheckResult:
-    if connection.dialect.name != "sqlite":
+def _database_file(ledger: Ledger) -> CheckResult:
+    """In no transaction: a damaged file may not even let one end."""
+    engine = ledger.database.engine
+    if engine.dialect.name != "sqlite":
         return CheckResult("database file", Outcome.PASSED, 0, 0, ("the server's own affair",))
-    broken = [row[0] for row in connection.execute(text("PRAGMA integrity_check(100)")) if row[0] != "ok"]
-    # What SQLite says names tables, indices and rows by number, never values.
-    return result("database file", 1, [" ".join(str(one).split()) for one in broken])
+    connection = engine.raw_connection()
+    try:
+        # What SQLite says names tables, indices and rows by number, never values.
+        rows = connection.cursor().execute("PRAGMA integrity_check(100)").fetchall()
+        said = [" ".join(str(row[0]).split()) for row in rows]
+    except sqlite3.DatabaseError as error:
+        said = [error.sqlite_errorname]
+    finally:
+        connection.invalidate()
+    return result("database file", 1, [one for one in said if one != "ok"])
 
 
 def _schema(connection: Connection) -> CheckResult:
