@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dicom_assets.adapters.audit_trail import RunFolder
 from dicom_assets.adapters.study_store import FolderStudyStore
+from dicom_assets.adapters.withdrawals import FolderWithdrawals
 from dicom_assets.defs.assets import GROUP, MAX_STUDIES_PER_BACKFILL_RUN
 from dicom_assets.defs.metadata import metadata_of
 from dicom_assets.defs.partitions import STUDIES, studies
@@ -94,7 +95,8 @@ def _copy(context: Context, config: CopyConfig, places: _Places, keys: Sequence[
             identities = stack.enter_context(places.identity_db.open(dry_run=True))
             told = {"job": context.job_name, "dry_run": "yes" if config.dry_run else "no"}
             audit = RunFolder(folder, context.run.run_id, told)
-            around = CopySurroundings(reviews, identities, production, FolderStudyStore(folder / "studies"), audit)
+            store = FolderStudyStore(folder / "studies")
+            around = CopySurroundings(reviews, identities, FolderWithdrawals(folder), production, store, audit)
             failures = _Copying(context, config, around, audit).go(keys)
         if failures:
             problem = failure_of(failures, audit)

@@ -10,12 +10,15 @@ from dicom_assets.errors import (
     ConfigurationError,
     DicomAssetsError,
     StageNotReadyError,
+    StorageError,
     StudyBusyError,
     StudyNotApprovedError,
+    StudyWithdrawnError,
 )
 from dicom_assets.steps.advance_study import place_of
 from dicom_assets.steps.manifests import Stopwatch
-from dicom_assets.steps.ports import AuditTrail, IdentityDb, Production, ReviewDb, StudyStore
+from dicom_assets.steps.ports import AuditTrail, IdentityDb, Production, ReviewDb, StudyStore, Withdrawals
+from dicom_assets.steps.select_studies import withdrawn_reason
 from dicom_assets.study import Fact, Stage, StudyKey
 
 
@@ -25,6 +28,7 @@ class CopySurroundings:
 
     review_db: ReviewDb
     identity_db: IdentityDb
+    withdrawals: Withdrawals
     production: Production
     store: StudyStore
     audit: AuditTrail
@@ -66,8 +70,8 @@ def published_studies(
         if around.store.finished(key, Stage.PUBLISHED) is None:
             continue
         try:
-            around.review_db.approval(around.identity_db.original_study_uid(key))
-        except (StudyNotApprovedError, ConfigurationError) as error:
+            _original_of(key, around)
+        except (StudyNotApprovedError, ConfigurationError, StorageError) as error:
             left_out[key] = str(error)
         else:
             published.append(key)
@@ -92,7 +96,7 @@ def copy_study(study_key: StudyKey, around: CopySurroundings) -> Copied:
     Raises:
         StudyBusyError: another run works on the study.
         StageNotReadyError: it is not published.
-        StudyNotApprovedError: it is, and should not be.
+        StudyNotApprovedError: it is, and should not be, or is being withdrawn.
         StudyError: the research database does not say so, or its rows belong to somebody else.
     """
     watch = Stopwatch()
@@ -100,14 +104,28 @@ def copy_study(study_key: StudyKey, around: CopySurroundings) -> Copied:
         published = around.store.finished(study_key, Stage.PUBLISHED)
         if published is None:
             raise StageNotReadyError("Only published studies are copied to production: materialize `published` first.")
-        original = around.identity_db.original_study_uid(study_key)
-        around.review_db.approval(original)
+        original = _original_of(study_key, around)
         facts = published.manifest()["facts"]
         around.audit.event("stage_skipped", study_key, {"stage": Stage.PUBLISHED, **facts})
         # A profile that retains UIDs publishes under the original one, which no facts name.
         rows = around.production.copy(original, facts["study_instance_uid"] or original)
     written = sum(count for what, count in rows.items() if not what.endswith("unchanged"))
     return Copied(study_key, {"rows": dict(rows), "rows_written": written, "seconds": watch.seconds()})
+
+
+def _original_of(study_key: StudyKey, around: CopySurroundings) -> str:
+    """The original UID of a study that people want published, to this day.
+
+    Raises:
+        ConfigurationError: no study has this key.
+        StudyNotApprovedError: the reviews do not approve it, or it is being withdrawn.
+    """
+    original = around.identity_db.original_study_uid(study_key)
+    around.review_db.approval(original)
+    withdrawal = around.withdrawals.of(study_key)
+    if withdrawal is not None and withdrawal.holds_back:
+        raise StudyWithdrawnError(withdrawn_reason(withdrawal))
+    return original
 
 
 def _outcome(study_key: StudyKey, around: CopySurroundings) -> Copied | NotCopied:

@@ -46,9 +46,9 @@ SELECT visits.encounter
 
 
 @pytest.fixture
-def tables(database_url: str) -> ResearchTables:
+def tables(any_database_url: str) -> ResearchTables:
     """A research database of a hospital with other tables."""
-    tables = ResearchTables(database_url)
+    tables = ResearchTables(any_database_url)
     _ris.create_all(tables.engine)
     with tables.engine.begin() as connection:
         for name in ("clarity_imaging_accessions", "clarity_imaging_procedures", "core_datasource"):

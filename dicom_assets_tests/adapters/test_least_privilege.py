@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 
@@ -19,6 +20,7 @@ from dicom_assets.adapters.databases import (
     KEEPALIVE_SECONDS,
     open_database,
 )
+from dicom_assets.adapters.production import ProductionDatabase
 from dicom_assets.adapters.registration import ResearchDatabaseRegistration
 from dicom_assets.adapters.review_db import ReviewDatabase
 from dicom_assets.cli import main
@@ -89,6 +91,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     create_research_db(place.admin("research"), STUDIES)
     execute(place.admin("dicom_review"), rights(request.param, "review"))
     execute(place.admin("research"), rights(request.param, "research"))
+    execute(place.admin("research"), rights(request.param, "production"))
     yield place
     for engine in place.engines.values():
         engine.dispose()
@@ -185,6 +188,35 @@ def test_every_right_on_the_research_database_is_needed(place: Place) -> None:
     register()
     assert unneeded == []
     assert not [word for word in (LOGIN, PASSWORD, demo.patient.mrn, demo.accession_number) if word in told]
+
+
+def test_published_studies_are_copied_and_withdrawn_with_the_rights_of_the_page(place: Place) -> None:
+    demo, uid, new = STUDIES[0], f"1.2.9.{next(_numbers)}", "2.25.77"
+    url = place.clerk("research")
+    with (
+        closing(ResearchDatabaseRegistration.open(url)) as hook,
+        closing(ProductionDatabase.open(url)) as production,
+    ):
+        patient = PatientIdentity(demo.patient.mrn)
+        study = a_registered_study(
+            patient=patient,
+            alias=hook.alias_for(patient) or "",
+            accession_numbers=(demo.accession_number,),
+            original_study_uid=uid,
+            study_uid=new,
+        )
+        hook.register(study)
+        first = production.copy(uid, new)
+        for table in ("patient", "encounter", "radiologystudy"):
+            place.change("research", f"UPDATE staging_{table} SET modified = '2024-05-05 05:05:05'")
+        second = production.copy(uid, new)
+        taken_back = hook.unlink(uid, [new])
+    assert first == {f"{table}_inserted": 1 for table in ("patient", "encounter", "radiologystudy", "dataavailability")}
+    assert {what for what in second if what.endswith("updated")} == {
+        f"{table}_updated" for table in ("patient", "encounter", "radiologystudy")
+    }
+    assert taken_back["production_radiologystudy_deleted"] == 1
+    assert taken_back["production_dataavailability_updated"] == 1
 
 
 @pytest.mark.parametrize(

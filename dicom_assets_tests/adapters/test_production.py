@@ -9,9 +9,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import text, update
 
 from dicom_assets.adapters.production import ProductionDatabase
+from dicom_assets.adapters.registration import ResearchDatabaseRegistration
 from dicom_assets.errors import ConfigurationError, StudyError
 from dicom_assets.steps.ports import Production
 from dicom_assets_tests.adapters.builders import (
@@ -30,9 +31,9 @@ OLD = {f"{table}_unchanged": 1 for table in TABLES}
 
 
 @pytest.fixture
-def tables(database_url: str) -> ResearchTables:
+def tables(any_database_url: str) -> ResearchTables:
     """A research database with one study that registration has linked."""
-    tables = ResearchTables(database_url)
+    tables = ResearchTables(any_database_url)
     linked(tables)
     return tables
 
@@ -136,8 +137,8 @@ OF_PATIENTS: tuple[tuple[list[str | None], tuple[bool, bool, bool]], ...] = (
 )
 
 
-def test_availability_says_what_there_is_of_each_patient(database_url: str) -> None:
-    tables = ResearchTables(database_url)
+def test_availability_says_what_there_is_of_each_patient(any_database_url: str) -> None:
+    tables = ResearchTables(any_database_url)
     wanted = {}
     for number, (modalities, flags) in enumerate(OF_PATIENTS, start=100):
         patient = tables.patient(f"RESEARCH-{number}", f"MRN-{number}")
@@ -261,8 +262,8 @@ def test_missing_table_is_named(tables: ResearchTables, table: str) -> None:
         ProductionDatabase.open(tables.url)
 
 
-def test_versions_without_links_say_which_column_is_missing(database_url: str) -> None:
-    tables = ResearchTables(database_url, links=False)
+def test_versions_without_links_say_which_column_is_missing(any_database_url: str) -> None:
+    tables = ResearchTables(any_database_url, links=False)
     with pytest.raises(ConfigurationError, match="staging_radiologystudy lacks column encounter_id, patient_id"):
         ProductionDatabase.open(tables.url)
 
@@ -298,17 +299,32 @@ def test_studies_of_one_patient_may_be_copied_at_once(tables: ResearchTables) ->
     assert len(tables.rows("production_radiologystudy")) == len(uids)
 
 
-def test_study_that_is_taken_back_is_gone_and_availability_follows(tables: ResearchTables) -> None:
+def taken_back(tables: ResearchTables, original: str, new: str) -> Any:
+    with closing(ResearchDatabaseRegistration.open(tables.url)) as registration:
+        return registration.unlink(original, [new])
+
+
+def test_withdrawn_study_is_gone_and_availability_follows(tables: ResearchTables) -> None:
     linked(tables, original_study_uid=f"{STUDY_UID}.1", study_uid=f"{NEW_UID}.1", modality="MR")
     copy(tables)
     copy(tables, f"{STUDY_UID}.1", f"{NEW_UID}.1")
-    with closing(ProductionDatabase.open(tables.url)) as production:
-        assert production.retract([NEW_UID]) == {"radiologystudy_deleted": 1, "dataavailability_updated": 1}
-        assert availability(tables) == {tables.patient_id: (True, True, False)}
-        assert production.retract([NEW_UID]) == {}
-        assert production.retract([f"{NEW_UID}.1"]) == {"radiologystudy_deleted": 1, "dataavailability_updated": 1}
+    gone = {"production_radiologystudy_deleted": 1, "production_dataavailability_updated": 1}
+
+    assert taken_back(tables, STUDY_UID, NEW_UID) == {"rows_unlinked": 1, **gone}
+    assert availability(tables) == {tables.patient_id: (True, True, False)}
+    assert taken_back(tables, STUDY_UID, NEW_UID) == {}
+    assert taken_back(tables, f"{STUDY_UID}.1", f"{NEW_UID}.1") == {"rows_unlinked": 1, **gone}
     assert availability(tables) == {tables.patient_id: (False, False, False)}
-    assert tables.rows("production_patient")
-    with tables.engine.begin() as connection:
-        connection.execute(delete(tables.metadata.tables["production_dataavailability"]))
+    assert tables.rows("production_radiologystudy") == []
+    assert len(tables.rows("production_patient")) == 1
+
+
+def test_study_is_taken_back_where_nobody_has_production_tables(tables: ResearchTables) -> None:
+    change_schema(tables, "ALTER TABLE production_radiologystudy RENAME TO elsewhere")
+    assert taken_back(tables, STUDY_UID, NEW_UID) == {"rows_unlinked": 1}
+
+
+def test_availability_that_is_gone_is_made_anew(tables: ResearchTables) -> None:
+    copy(tables)
+    change_schema(tables, "DELETE FROM production_dataavailability")
     assert copy(tables)["dataavailability_inserted"] == 1

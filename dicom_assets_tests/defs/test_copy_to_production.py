@@ -13,7 +13,9 @@ import dagster as dg
 import pytest
 
 from dicom_assets.adapters.study_store import FolderStudyStore
+from dicom_assets.adapters.withdrawals import FolderWithdrawals
 from dicom_assets.study import StudyKey
+from dicom_assets.withdrawal import BY_HAND, Withdrawal, WithdrawalState
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import COPY_JOB
 from dicom_assets_tests.event_schema import misfits
@@ -156,6 +158,18 @@ def test_study_that_a_reviewer_objects_to_by_now_is_not_copied(site: Site) -> No
     assert not any(production(site).values())
     left_out = [event for event in site.deployment.events() if event["event"] == "study_left_out"]
     assert {event["study"] for event in left_out} == {key_of(site, PUBLISHED), key_of(site, ALSO_PUBLISHED)}
+
+
+def test_study_that_is_being_withdrawn_is_not_copied(site: Site) -> None:
+    withdrawals = FolderWithdrawals(site.deployment.data)
+    withdrawals.set(Withdrawal(key_of(site), (BY_HAND,)), WithdrawalState.AWAITING_REMOVAL, "somebody")
+
+    asked_for = site.deployment.materialize(ASSET, key_of(site))
+    of_all = site.deployment.execute(job=COPY_JOB)
+
+    assert f"{key_of(site)} Withdrawn: awaiting-removal (by hand)" in said_of_failing(asked_for)
+    assert of_all.success
+    assert copied(site) == {key_of(site, ALSO_PUBLISHED)}
 
 
 def test_study_whose_row_was_changed_since_fails_alone(site: Site) -> None:

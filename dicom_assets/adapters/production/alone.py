@@ -1,4 +1,4 @@
-"""A transaction that is the only one of its kind, whoever else writes: each kind of server has its own way."""
+"""A transaction that is the only one of its kind, whoever else has begun one: each kind of server has its own way."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, text
 
-from dicom_assets.adapters.databases import BUSY_TIMEOUT_SECONDS, Database
+from dicom_assets.adapters.databases import BUSY_TIMEOUT_SECONDS, Database, is_mysql
 from dicom_assets.errors import TransientError
 
-_LOCK_NAME = "LEFT(CONCAT('dicom_assets ', DATABASE()), 64)"
+_NAME = "dicom_assets production"
+_NAME_ON_MYSQL = f"LEFT(CONCAT('{_NAME} ', DATABASE()), 64)"
+"""There, names are those of the server."""
 
 
 @contextmanager
-def alone(database: Database, table: str) -> Iterator[Connection]:
-    """A transaction that writes; on SQLite every one is alone, on PostgreSQL it locks `table` against writing.
+def alone(database: Database) -> Iterator[Connection]:
+    """A transaction that writes to production; on SQLite every one that writes is alone anyway. Needs no right.
 
     Raises:
         TransientError: another one does not end.
     """
-    if database.engine.dialect.name not in ("mysql", "mariadb"):
-        with database.writing() as connection:
-            if database.engine.dialect.name == "postgresql":
-                connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+    if is_mysql(database.engine.url):
+        with _lock_on_mysql(database), database.writing() as connection:
             yield connection
         return
-    with database.reading() as guard:  # on another connection, as the lock must outlast the commit
-        got = guard.execute(text(f"SELECT GET_LOCK({_LOCK_NAME}, :s)"), {"s": int(BUSY_TIMEOUT_SECONDS)}).scalar_one()
-        if not got:
-            raise TransientError(f"Somebody else writes to {table} for more than {BUSY_TIMEOUT_SECONDS:g} s.")
+    with database.writing() as connection:
+        if database.engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": _NAME})
+        yield connection
+
+
+@contextmanager
+def _lock_on_mysql(database: Database) -> Iterator[None]:
+    """On a connection of its own, as it must outlast the commit."""
+    with database.reading() as guard:
+        got = guard.execute(text(f"SELECT GET_LOCK({_NAME_ON_MYSQL}, :s)"), {"s": int(BUSY_TIMEOUT_SECONDS)})
+        if not got.scalar_one():
+            raise TransientError(f"Somebody else writes to production for more than {BUSY_TIMEOUT_SECONDS:g} s.")
         try:
-            with database.writing() as connection:
-                yield connection
+            yield
         finally:
-            guard.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))
+            guard.execute(text(f"SELECT RELEASE_LOCK({_NAME_ON_MYSQL})"))

@@ -12,10 +12,11 @@ from sqlalchemy.types import TypeEngine
 
 from dicom_assets.adapters.database_columns import UtcDateTime, reflected_columns
 from dicom_assets.adapters.databases import Database, open_database
+from dicom_assets.adapters.production import retract_studies
 from dicom_assets.adapters.registration.encounter_query import EncounterQuery
 from dicom_assets.adapters.registration.study_row import StudyLink, compare_study, write_study
-from dicom_assets.adapters.registration.time_limit import limit_statements
 from dicom_assets.adapters.registration.unlinking import unlink_study
+from dicom_assets.adapters.time_limit import limit_statements
 from dicom_assets.errors import RegistrationRefusedError
 from dicom_assets.study import PatientIdentity, RegisteredStudy
 
@@ -146,9 +147,14 @@ class ResearchDatabaseRegistration:
             return compare_study(connection, self._opened.study_table, study, link)
 
     def unlink(self, original_study_uid: str, study_uids: Collection[str]) -> Mapping[str, int]:
-        """Take a withdrawn study's link with its images back, in one transaction; doing it again changes nothing."""
+        """Take a withdrawn study's link with its images back, and its rows in production; again changes nothing.
+
+        Production, which researchers see, comes first; each is one transaction.
+        """
+        retracted = retract_studies(self._opened.writing, study_uids)
         with self._opened.writing.writing() as connection:
-            return unlink_study(connection, self._opened.study_table, original_study_uid, study_uids, self._clock())
+            rows = unlink_study(connection, self._opened.study_table, original_study_uid, study_uids, self._clock())
+        return {**rows, **{f"production_{what}": count for what, count in retracted.items()}}
 
     def _encounter_of(self, study: RegisteredStudy) -> int | None:
         """The encounter that the accession number leads to, asked for where a query that writes can do no harm."""
