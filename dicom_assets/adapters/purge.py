@@ -62,7 +62,7 @@ def _images(folder: Path) -> Iterator[Path]:
 
 
 def purge(store: FolderStudyStore, study: StoredStudy) -> bool:
-    """Remove a study's images; its manifests stay, and the stages that held them count as not done. False where a run works on it.
+    """Remove a study's images; manifests stay, and stages that held them count as not done. False while a run has it.
 
     A run that takes the study again pulls it again.
 
