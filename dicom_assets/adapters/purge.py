@@ -62,7 +62,7 @@ def _images(folder: Path) -> Iterator[Path]:
 
 
 def purge(store: FolderStudyStore, study: StoredStudy) -> bool:
-    """Remove a study's images; manifests stay, the stages that held images count as not done. False while a run works.
+    """Remove a study's images; manifests stay, and stages that held them count as not done. False while a run has it.
 
     A run that takes the study again pulls it again.
 
