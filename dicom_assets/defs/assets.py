@@ -10,6 +10,7 @@ import dagster as dg
 
 from dicom_assets.defs.checks import check_specs
 from dicom_assets.defs.config import RunConfig
+from dicom_assets.defs.event_storage import held_open
 from dicom_assets.defs.examination import Asked, ExaminationConfig, examine
 from dicom_assets.defs.partitions import studies
 from dicom_assets.defs.resources import (
@@ -105,7 +106,10 @@ def advance_studies(
         return examine(context, ExaminationConfig(), asked)
     problem = None
     try:
-        with open_surroundings(resources, config, context.run.run_id) as (around, audit):
+        with (
+            held_open(context.instance, context.run.run_id),
+            open_surroundings(resources, config, context.run.run_id) as (around, audit),
+        ):
             failures = Run(context, config, around, audit).go()
             if failures:
                 problem = failure_of(failures, audit)

@@ -49,7 +49,7 @@ class CheckLog:
         self._context = context
 
     def tell(self, study_key: StudyKey, *findings: Finding) -> None:
-        """One event for each finding."""
+        """One event for each finding; about the newest materialization, if there is one."""
         targets: dict[Stage, Target | None] = {}
         for finding in findings:
             stage = STAGE_OF[finding.check]

@@ -14,6 +14,7 @@ from dicom_assets.adapters.scratch import sweep_scratch
 from dicom_assets.adapters.second_opinion import ScratchSecondOpinion
 from dicom_assets.adapters.study_store import FolderStudyStore
 from dicom_assets.defs.checks import CheckLog
+from dicom_assets.defs.event_storage import held_open
 from dicom_assets.defs.partitions import STUDIES, partition_keys, studies
 from dicom_assets.defs.resources import (
     DataDirResource,
@@ -98,6 +99,7 @@ def examine(context: Context, config: ExaminationConfig, asked: Asked) -> None:
         with ExitStack() as stack:
             marks = ExaminationMarks(asked.data_dir.folder() / "studies")
             witnesses = asked.witnesses(stack, config.instances)
+            stack.enter_context(held_open(context.instance, context.run.run_id))
             problem = _Round(context, witnesses, marks).go(_wanted(context, config, marks))
     except DicomAssetsError as error:
         problem = f"{type(error).__name__}: {error}"
