@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage  # has no public name
 
 
 @contextmanager
@@ -16,12 +15,12 @@ def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     back into the database and removes it, which takes most of an event's time. One more connection, that holds no lock
     and asks for nothing, keeps the log where it is.
     """
-    storage = instance.event_log_storage
+    file_of_shard = getattr(instance.event_log_storage, "path_for_shard", None)  # SQLite alone has shards
     with ExitStack() as stack:
-        if isinstance(storage, SqliteEventLogStorage):
+        if callable(file_of_shard):
             for shard in ("index", run_id):
                 with suppress(sqlite3.Error):  # then it is as slow as without
-                    file = f"file:{storage.path_for_shard(shard)}?mode=rw"
+                    file = f"file:{file_of_shard(shard)}?mode=rw"
                     connection = sqlite3.connect(file, uri=True, isolation_level=None, check_same_thread=False)
                     stack.enter_context(closing(connection)).execute("SELECT count(*) FROM sqlite_master").fetchone()
         yield
