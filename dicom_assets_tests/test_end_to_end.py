@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -163,7 +164,9 @@ def test_every_study_is_published_or_says_why_not(journey: Journey) -> None:
     events = journey.deployment.events()
     failed = {event["study"]: event["reason"] for event in events if event["event"] == "study_failed"}
 
-    assert len(published) + len(failed) == len(journey.staging_studies)
+    nonsense = [uid for uid in journey.staging_studies if not re.fullmatch(r"[0-9.]{1,64}", uid)]
+
+    assert len(published) + len(failed) + len(nonsense) == len(journey.staging_studies)
     assert journey.job.returncode == (1 if failed else 0)
     for key, reason in failed.items():
         assert "Unexpected" not in reason, reason

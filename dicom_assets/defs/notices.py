@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicom_assets.adapters.audit_trail import run_folders
+from dicom_assets.adapters.audit_trail import EVENTS, run_folders
 from dicom_assets.adapters.run_history import events_of
 from dicom_assets.withdrawal import Withdrawal
 
@@ -44,7 +44,7 @@ class FailedRun:
         counts: Mapping[str, int] = {}
         failures: dict[str, str] = {}
         is_finished = False
-        for event in events_of(folders[-1]) if folders else ():
+        for event in events_of(folders[-1] / EVENTS) if folders else ():
             if event.name in _NOT_DONE and event.study_key:
                 stage = f"at {event.facts['stage']}: " if event.facts.get("stage") else ""
                 failures[event.study_key] = f"{stage}{event.facts.get('reason', '')}"

@@ -82,7 +82,7 @@ class TestAway:
         result = site.deployment.execute()
         assert not result.success
         assert "at pulled:" not in message_of(result)
-        assert site.deployment.events()[-1]["event"] == "canary_lost"
+        assert [event["event"] for event in site.deployment.events()][-2:] == ["canary_lost", "run_stopped"]
         assert site.staging.handed_out == []
         self.untouched(site)
         return message_of(result)
