@@ -107,7 +107,8 @@ class TestHowItEnds:
         code = (
             "import sys; from dicom_assets.adapters.own_hook.hook import open_own_hook; "
             "from dicom_assets.study import PatientIdentity; "
-            f"print(open_own_hook('{MODULE}:Hook', {{}}, 30.0).alias_for(PatientIdentity('X')), flush=True); "
+            f"hook = open_own_hook('{MODULE}:Hook', {{}}, 30.0); "
+            "print(hook.alias_for(PatientIdentity('X')), flush=True); "
             "sys.stdin.read()"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
