@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 export DEMO_HOME ?= .demo
 # Tests that need no server are handed out one by one, those that share servers a file at a time.
 ALONE := dicom_assets_tests/deidentification dicom_assets_tests/verification
+# The latter wait for servers a good part of their time: three of them to two processors.
+WAITING = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
 
 .PHONY: demo ui approve test test-quick format clean-demo
 
@@ -23,7 +25,7 @@ test: $(VENV)/.test-installed
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto $(ALONE)
-	$(BIN)/pytest -n auto --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/pytest -n $(WAITING) --dist loadfile $(addprefix --ignore=,$(ALONE))
 
 test-quick: $(VENV)/.test-installed
 	$(BIN)/pytest -m "not long"
