@@ -31,8 +31,11 @@ from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusE
 from dicom_assets.study import Commitment, OutgoingInstance
 
 MODES = ("auto", "required", "no")
-LARGEST_REQUEST = 5000
-"""References in one request; larger studies make several."""
+LARGEST_REQUEST = 200
+"""References in one request; larger studies make several.
+
+Orthanc writes its whole job anew for each reference: 2,000 at once take it three times as long as ten times 200.
+"""
 
 _REQUEST_STORAGE_COMMITMENT = 1
 _NOT_OFFERED = frozenset({0x0118, SOP_CLASS_NOT_SUPPORTED, 0x0123, UNRECOGNIZED_OPERATION})
