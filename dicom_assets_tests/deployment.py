@@ -34,6 +34,7 @@ JOB = "publish_reviewed_studies"
 OP = "advance_studies"
 COPY_JOB = "copy_published_studies_to_production"
 OPS = {JOB: OP, COPY_JOB: "copy_published_studies"}
+ONE_WORKER = {JOB: {"workers": 1}, COPY_JOB: {}}
 APPROVED_AT = datetime(2026, 1, 1)  # naive, as Django writes it
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -91,7 +92,11 @@ class Deployment:
         stages: Sequence[str] = (),
         job: str = JOB,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job in this process, as a run of this deployment's instance."""
+        """Run a job in this process, as a run of this deployment's instance; with one worker unless told otherwise.
+
+        A worker takes half a second to start; runs by command have as many as there are processors, as an operator's.
+        """
+        config = ONE_WORKER[job] | dict(config or {})
         with self.instance() as instance:
             return (
                 self.definitions()
