@@ -22,12 +22,14 @@ from click.testing import CliRunner, Result
 
 from dicom_assets.adapters.identity_db import IdentityDatabase
 from dicom_assets.adapters.pacs.canary import ACCEPTANCE
+from dicom_assets.adapters.pacs.commitment import ReportTimes
 from dicom_assets.adapters.pacs.tls import TlsFiles
 from dicom_assets.cli import main
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.demo.pacs_index import STUDY_UID
 from dicom_assets_tests.adapters.test_handshake import Papers, tls_door
 from dicom_assets_tests.certificates import Certificates
+from dicom_assets_tests.committing_pacs import committing
 from dicom_assets_tests.conftest import Site, running_site
 from dicom_assets_tests.deployment import Deployment, free_port
 from dicom_assets_tests.orthanc import running_orthanc
@@ -493,7 +495,53 @@ def test_orthancs_at_both_ends_are_in_order(site: Site, tmp_path: Path) -> None:
     assert red(report) == []
     assert report["staging PACS: C-MOVE to us"]["state"] == "green"
     assert report["research PACS: storage commitment"]["state"] == "green"
+    assert "arrived here" in report["research PACS: storage commitment"]["finding"]
     assert report["research PACS: write test"]["state"] == "green"
+
+
+BRIEF = ReportTimes(same_association=0.1, in_all=1.0)
+
+
+@needs_orthanc
+def test_research_pacs_that_can_not_report_to_us_is_red(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_assets.defs.diagnosis.pacs.REPORT_TIMES", BRIEF)
+    elsewhere = {"DICOM_ASSETS": ("127.0.0.1", free_port())}
+    with running_orthanc("RESEARCH", tmp_path / "research", elsewhere) as research:
+        report = report_of(examine(site, "--json", RESEARCH_PACS_PORT=research.dicom_port))
+
+    assert red(report) == ["research PACS: storage commitment"]
+    remedy = report["research PACS: storage commitment"]["remedy"]
+    assert f"register DICOM_ASSETS there as 127.0.0.1 port {site.deployment.environment['LOCAL_PORT']}" in remedy
+
+
+def test_research_pacs_that_does_not_report_is_red(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicom_assets.defs.diagnosis.pacs.REPORT_TIMES", BRIEF)
+    with committing(site.research) as committer:
+        report = report_of(examine(site, "--json"))
+
+    assert len(committer.requests) == 1
+    assert red(report) == ["research PACS: storage commitment"]
+    assert report["research PACS: storage commitment"]["finding"] == "offered, but no report of it arrives here"
+
+
+def test_research_pacs_that_commits_itself_to_what_it_does_not_have_is_red(site: Site) -> None:
+    with committing(site.research) as committer:
+        committer.report = lambda request: request.report_here(request.outcome())
+        report = report_of(examine(site, "--json"))
+
+    assert red(report) == ["research PACS: storage commitment"]
+    assert "RESEARCH_PACS_STORAGE_COMMITMENT=no" in report["research PACS: storage commitment"]["remedy"]
+
+
+def test_research_pacs_that_reports_that_it_has_no_such_object_is_in_order(site: Site) -> None:
+    with committing(site.research) as committer:
+        committer.report = lambda request: request.report_here(request.outcome(failing=1))
+        report = report_of(examine(site, "--json"))
+
+    assert red(report) == []
+    assert report["research PACS: storage commitment"]["state"] == "green"
 
 
 @needs_orthanc

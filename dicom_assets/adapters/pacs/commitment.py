@@ -28,7 +28,9 @@ from dicom_assets.adapters.pacs.plane.opened import opened
 from dicom_assets.adapters.pacs.plane.statuses import RESOURCE_LIMITATION, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 from dicom_assets.adapters.pacs.requests import encoded
 from dicom_assets.errors import NothingAcceptedError, PacsAwayError, PacsStatusError
-from dicom_assets.study import Commitment, OutgoingInstance
+from dicom_assets.study import Commitment, InstanceRef, OutgoingInstance
+
+Referenced = OutgoingInstance | InstanceRef
 
 MODES = ("auto", "required", "no")
 LARGEST_REQUEST = 200
@@ -69,7 +71,7 @@ class StorageCommitment:
     mode: str = "auto"
     times: ReportTimes = ReportTimes()
 
-    def of(self, instances: Sequence[OutgoingInstance]) -> Commitment | None:
+    def of(self, instances: Sequence[Referenced]) -> Commitment | None:
         """What the PACS answers; None where it is not to be asked, or does not offer it and need not.
 
         Raises:
@@ -96,7 +98,7 @@ class StorageCommitment:
             raise PacsStatusError(message, blames_study=False) from None
         return Commitment(frozenset(committed), failed)
 
-    def _of_part(self, instances: Sequence[OutgoingInstance]) -> Commitment:
+    def _of_part(self, instances: Sequence[Referenced]) -> Commitment:
         transaction_uid = str(generate_uid(prefix=None))
         until = time.monotonic() + self.times.in_all + self.times.per_reference * len(instances)
         with ExitStack() as listening:
@@ -158,7 +160,7 @@ def _status_in(association: Association, desk: CommitmentDesk) -> int:
     return command.status
 
 
-def _action_information(transaction_uid: str, instances: Sequence[OutgoingInstance]) -> Dataset:
+def _action_information(transaction_uid: str, instances: Sequence[Referenced]) -> Dataset:
     """What a request says (PS3.4 Table J.3-1)."""
     ds = Dataset()
     ds.TransactionUID = transaction_uid
@@ -166,13 +168,13 @@ def _action_information(transaction_uid: str, instances: Sequence[OutgoingInstan
     return ds
 
 
-def _reference(item: OutgoingInstance) -> Dataset:
+def _reference(item: Referenced) -> Dataset:
     ds = Dataset()
     ds.ReferencedSOPClassUID = item.sop_class_uid
     ds.ReferencedSOPInstanceUID = item.sop_instance_uid
     return ds
 
 
-def _parts(instances: Sequence[OutgoingInstance]) -> Iterator[Sequence[OutgoingInstance]]:
+def _parts(instances: Sequence[Referenced]) -> Iterator[Sequence[Referenced]]:
     for start in range(0, len(instances), LARGEST_REQUEST):
         yield instances[start : start + LARGEST_REQUEST]

@@ -10,7 +10,6 @@ from pydicom import uid
 from pynetdicom import build_context, build_role
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StorageCommitmentPushModel,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
     Verification,
@@ -81,11 +80,6 @@ def offers_c_get(local: LocalNode, pacs: PacsNode) -> bool:
         return False
     has_get = any(context.abstract_syntax == model for context in accepted)
     return has_get and any(context.abstract_syntax != model and context.as_scp for context in accepted)
-
-
-def offers_commitment(local: LocalNode, pacs: PacsNode) -> bool:
-    """Whether it accepts storage commitment (Push Model)."""
-    return _offers(local, pacs, [build_context(StorageCommitmentPushModel)])
 
 
 def storage_offered(local: LocalNode, pacs: PacsNode) -> tuple[dict[str, bool], dict[str, bool]]:

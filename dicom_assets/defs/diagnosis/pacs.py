@@ -9,13 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydicom.uid import generate_uid
+from pydicom.uid import CTImageStorage, generate_uid
 
 from dicom_assets.adapters.dicomweb.pacs import DicomwebPacs, DicomwebStagingPacs
 from dicom_assets.adapters.pacs.association import LocalNode, PacsNode
 from dicom_assets.adapters.pacs.c_get import CGetPacs
 from dicom_assets.adapters.pacs.canary import fetch_canary, move_canary
 from dicom_assets.adapters.pacs.canary_object import CanaryObject
+from dicom_assets.adapters.pacs.commitment import ReportTimes, StorageCommitment
+from dicom_assets.adapters.pacs.commitment_scp import CommitmentScp
 from dicom_assets.adapters.pacs.handshake import Handshake, shake_hands, trouble_in_connecting
 from dicom_assets.adapters.pacs.probe import (
     PROBE_TIMEOUTS,
@@ -23,18 +25,19 @@ from dicom_assets.adapters.pacs.probe import (
     answers_queries,
     echoes,
     offers_c_get,
-    offers_commitment,
     storage_offered,
 )
 from dicom_assets.defs.diagnosis.here import SETTINGS
 from dicom_assets.defs.diagnosis.verdict import Check, Verdict, doubtful, fine, wrong
 from dicom_assets.defs.resources import ResearchPacsResource, StagingPacsResource
 from dicom_assets.defs.surroundings import Resources, refuse_one_pacs_at_both_ends
-from dicom_assets.errors import ConfigurationError
-from dicom_assets.study import IncomingFile
+from dicom_assets.errors import ConfigurationError, PacsAwayError
+from dicom_assets.study import IncomingFile, InstanceRef
 
 SOON = timedelta(days=30)
 CANARY_SECONDS = 150.0
+REPORT_TIMES = ReportTimes(in_all=25.0)
+"""A run waits longer; this is for one object that the PACS need only look up."""
 BOTH, OUR_SCP = "two different PACSs", "our Storage SCP"
 STAGING, RESEARCH = "staging PACS", "research PACS"
 NOT_BY_DIMSE = "not used: the protocol is dicomweb"
@@ -65,7 +68,7 @@ def checks_of_pacs(resources: Resources, *, write_test: bool) -> list[Check]:
         *_End(RESEARCH, research, resources).basics(),
         _End(RESEARCH, research, resources).of_dimse("storage", _storage, "C-ECHO"),
         _End(RESEARCH, research, resources).of_dimse(
-            "storage commitment", lambda local, node: _commitment(research, local, node), "C-ECHO"
+            "storage commitment", lambda local, node: _commitment(research, local, node), "C-ECHO", OUR_SCP
         ),
         _dicomweb(RESEARCH, research),
         Check(
@@ -99,18 +102,19 @@ class _End:
             self.of_dimse("C-FIND", _find, "C-ECHO"),
         ]
 
-    def of_dimse(self, service: str, look: Callable[[LocalNode, PacsNode], Verdict], after: str) -> Check:
+    def of_dimse(self, service: str, look: Callable[[LocalNode, PacsNode], Verdict], after: str, *also: str) -> Check:
         """A check that needs an association."""
         return self._check(
             service,
             lambda: look(self._resources.local.node(), self._node()),
             "no association, or a failure",
             f"{self._name}: {after}",
+            *also,
         )
 
-    def _check(self, what: str, look: Callable[[], Verdict], failing: str, after: str) -> Check:
+    def _check(self, what: str, look: Callable[[], Verdict], failing: str, *after: str) -> Check:
         by_web = self._settings.protocol == "dicomweb"
-        return Check(f"{self._name}: {what}", (lambda: doubtful(NOT_BY_DIMSE)) if by_web else look, failing, (after,))
+        return Check(f"{self._name}: {what}", (lambda: doubtful(NOT_BY_DIMSE)) if by_web else look, failing, after)
 
     def _node(self) -> PacsNode:
         return replace(self._settings.node(), timeouts=PROBE_TIMEOUTS)
@@ -223,12 +227,20 @@ def _storage(local: LocalNode, node: PacsNode) -> Verdict:
 def _commitment(research: ResearchPacsResource, local: LocalNode, node: PacsNode) -> Verdict:
     if research.storage_commitment == "no":
         return doubtful("not used: RESEARCH_PACS_STORAGE_COMMITMENT=no")
-    if offers_commitment(local, node):
-        return fine("offered")
-    if research.storage_commitment == "required":
-        remedy = f"Have {node.name} offer it to {local.ae_title}, or set RESEARCH_PACS_STORAGE_COMMITMENT=auto."
-        return wrong("not offered", remedy)
-    return doubtful("not offered; C-FIND alone confirms what was stored")
+    nobodys = InstanceRef(_random_uid(), "", CTImageStorage)
+    try:
+        answer = StorageCommitment(local, node, CommitmentScp(local), "auto", REPORT_TIMES).of([nobodys])
+    except PacsAwayError as error:
+        return wrong("offered, but no report of it arrives here", str(error))
+    if answer is None:
+        if research.storage_commitment == "required":
+            remedy = f"Have {node.name} offer it to {local.ae_title}, or set RESEARCH_PACS_STORAGE_COMMITMENT=auto."
+            return wrong("not offered", remedy)
+        return doubtful("not offered; C-FIND alone confirms what was stored")
+    if answer.committed:
+        remedy = "Set RESEARCH_PACS_STORAGE_COMMITMENT=no, and report it to who makes the PACS."
+        return wrong("it commits itself to an object that it does not have", remedy)
+    return fine("offered; its report on an object that it does not have arrived here")
 
 
 def _dicomweb(name: str, settings: StagingPacsResource | ResearchPacsResource) -> Check:
