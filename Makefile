@@ -25,7 +25,7 @@ test: $(VENV)/.test-installed
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto $(ALONE)
-	$(BIN)/pytest -n $(WAITING) --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/pytest -n $(WAITING) --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
 
 test-quick: $(VENV)/.test-installed
 	$(BIN)/pytest -m "not long"

@@ -24,6 +24,12 @@ from dicom_assets_tests.small_disk import mounted_disk
 AssociationSocket._shutdown_socket = lambda transport: close_even_if_reset(transport.socket)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first: workers that are given a file at a time then end at about the same time."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @dataclass
 class Site:
     """A hospital and a research group on loopback: a deployment and the PACSs it is set up for."""
