@@ -48,6 +48,7 @@ class Withdrawal:
         reasons: What reviews hold against the study, or `BY_HAND`.
         version: Changes with every change of the reviews that object.
         study_uids: The Study Instance UIDs that it has, or may have, in the research PACS; none of its original.
+        gone_from: The research PACSs (`AE title@host:port`) in which it was seen to be gone.
         changes: Its states in order; the last one is where it stands.
         told: Who was told of how many of the changes.
     """
@@ -56,6 +57,7 @@ class Withdrawal:
     reasons: tuple[str, ...]
     version: str = ""
     study_uids: tuple[str, ...] = ()
+    gone_from: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     told: dict[str, int] = field(default_factory=dict)
 

@@ -27,6 +27,8 @@ LOCK_SECONDS = 60.0
 """Nobody holds the lock for longer than it takes to write a record."""
 
 _SENDING = "sending"
+_MAY_BE_THERE_AGAIN = (WithdrawalState.NOTICED, WithdrawalState.LIFTED)
+"""States after which what was seen before in a research PACS tells nothing any more."""
 
 
 class FolderWithdrawals:
@@ -81,7 +83,7 @@ class FolderWithdrawals:
         """
         with self._writing():
             before = self.of(found.study_key)
-            if before is not None and before.state is state and set(found.study_uids) <= set(before.study_uids):
+            if before is not None and before.state is state and _adds_nothing(found, before):
                 return before
             return self._changed(before, found, state, by)
 
@@ -128,9 +130,11 @@ class FolderWithdrawals:
 
     def _changed(self, before: Withdrawal | None, found: Withdrawal, state: WithdrawalState, by: str) -> Withdrawal:
         uids = dict.fromkeys([*(before.study_uids if before else ()), *found.study_uids])
+        gone_from = dict.fromkeys([*(before.gone_from if before else ()), *found.gone_from])
         record = replace(
             found,
             study_uids=tuple(uids),
+            gone_from=() if state in _MAY_BE_THERE_AGAIN else tuple(gone_from),
             changes=before.changes if before else (),
             told=before.told if before else {},
         ).changed(datetime.now(UTC), state, by)
@@ -158,6 +162,10 @@ class FolderWithdrawals:
         return self._folder / f"{study_key}.json"
 
 
+def _adds_nothing(found: Withdrawal, before: Withdrawal) -> bool:
+    return set(found.study_uids) <= set(before.study_uids) and set(found.gone_from) <= set(before.gone_from)
+
+
 def _as_json(record: Withdrawal) -> Mapping[str, Any]:
     return {
         "format": FORMAT,
@@ -165,6 +173,7 @@ def _as_json(record: Withdrawal) -> Mapping[str, Any]:
         "reasons": record.reasons,
         "version": record.version,
         "study_uids": record.study_uids,
+        "gone_from": record.gone_from,
         "changes": [{"at": one.at.isoformat(), "state": one.state, "by": one.by} for one in record.changes],
         "told": record.told,
     }
@@ -180,6 +189,7 @@ def _read(study_key: StudyKey, content: bytes) -> Withdrawal:
             reasons=tuple(map(str, record["reasons"])),
             version=str(record["version"]),
             study_uids=tuple(map(str, record["study_uids"])),
+            gone_from=tuple(map(str, record.get("gone_from", ()))),
             changes=tuple(
                 Change(datetime.fromisoformat(one["at"]), WithdrawalState(one["state"]), str(one["by"]))
                 for one in record["changes"]

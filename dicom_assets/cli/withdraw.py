@@ -60,7 +60,8 @@ def withdraw(
 
     From the first moment no run publishes it, until a person lifts that. It is deleted where RESEARCH_PACS_REST_URL
     (Orthanc) or RESEARCH_PACS_DICOMWEB_URL (servers that take DELETE) allow; else this prints which Study Instance UID
-    is to be removed by hand. Doing it again goes on where it was interrupted. Without KEY it lists withdrawn studies.
+    is to be removed by hand. A study that was published to several PACSs is withdrawn from each in turn, with the
+    settings that name it. Doing it again goes on where it was interrupted. Without KEY it lists withdrawn studies.
 
     Exits 0 when it is gone, 1 when something failed, 2 when the command was given wrongly, 3 when a person has to
     remove it.
@@ -112,7 +113,7 @@ def _withdraw(
             BetweenRuns(resources.data_dir.folder()).reason(key, _by(), reason)
         done, problem = withdraw_study(plan, around, may_be_elsewhere=same_pacs)
         if problem:
-            _show_what_to_do(done, problem, around.research_pacs.name)
+            _show_what_to_do(done, problem, plan.elsewhere, around.research_pacs.name)
         return done
 
 
@@ -143,14 +144,24 @@ def _show(plan: Plan, around: Surroundings) -> None:
         how = "nothing is set by which it could be told to delete them: a person has to"
         click.echo(f"To be removed by: {around.remover.name if around.remover else how}.")
     if plan.elsewhere:
-        click.echo(f"It was published to {plan.elsewhere}, which the settings do not name (--same-pacs: they do).")
+        others = " and ".join(plan.elsewhere)
+        click.echo(f"It was published to {others}, which the settings do not name (--same-pacs: they do).")
 
 
-def _show_what_to_do(done: Withdrawal, problem: str, where: str) -> None:
+def _show_what_to_do(done: Withdrawal, problem: str, elsewhere: Sequence[str], here: str) -> None:
     click.echo(f"It is not seen to be gone: {problem}.", err=True)
-    for uid in done.study_uids:
-        click.echo(f"Remove from the research PACS ({where}) the study with Study Instance UID {uid}", err=True)
-    click.echo(f"Then: dicom-assets withdraw {done.study_key} --confirm-removed", err=True)
+    if here not in done.gone_from:
+        for uid in done.study_uids:
+            click.echo(f"Remove from the research PACS ({here}) the study with Study Instance UID {uid}", err=True)
+        click.echo(f"Then: dicom-assets withdraw {done.study_key} --confirm-removed", err=True)
+    for other in elsewhere:
+        click.echo(f"With settings that name {other}: dicom-assets withdraw {done.study_key}", err=True)
+    if elsewhere:
+        click.echo(
+            f"Where that is {here} under another name: dicom-assets withdraw {done.study_key} --confirm-removed "
+            "--same-pacs",
+            err=True,
+        )
 
 
 def _tell(resources: Resources) -> None:

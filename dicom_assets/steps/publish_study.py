@@ -56,12 +56,14 @@ def publish_study(
     if finished is not None and _is_all_there(listed(), finished.manifest()["hashes"]):
         return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
     draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
-    before = _sent_before(store, study_key, draft, research_pacs)
+    elsewhere = _sent_before(store, study_key, draft)
+    before = elsewhere.pop(research_pacs.name, {})
     began = turnstile.wait(patience.pause)
     watch = Stopwatch()
     listing = listed()  # what is there now: the wait may have taken hours
     _refuse_outdated(listing, hashes, before)
-    draft.write(_JOURNAL, json.dumps({"research_pacs": research_pacs.name, "hashes": hashes}).encode())
+    journal = {"research_pacs": research_pacs.name, "hashes": hashes, "elsewhere": elsewhere}
+    draft.write(_JOURNAL, json.dumps(journal).encode())
     outgoing = [_outgoing(deidentified, instance) for instance in instances]
     sending = Sending(study_uid, outgoing, research_pacs, patience, progress)
     try:
@@ -78,7 +80,7 @@ def publish_study(
         "study_instance_uid": manifest["facts"]["study_instance_uid"],
         "seconds": watch.seconds(),
     }
-    content = {"hashes": hashes, "transcoded": sending.transcoded}
+    content = {"hashes": hashes, "elsewhere": elsewhere, "transcoded": sending.transcoded}
     folder = commit(draft, study_key, Stage.PUBLISHED, inputs=inputs, facts=facts, content=content)
     return StageOutcome(study_key, Stage.PUBLISHED, folder, redone=True)
 
@@ -89,20 +91,23 @@ def _is_all_there(listing: StudyListing, hashes: Mapping[str, str]) -> bool:
     return {ref.sop_instance_uid for ref in listing.instances} == hashes.keys()
 
 
-def _sent_before(
-    store: StudyStore, study_key: StudyKey, draft: StageDraft, research_pacs: ResearchPacs
-) -> Mapping[str, str]:
-    """SOP Instance UID to content hash of what earlier runs published there, or set out to."""
-    hashes: dict[str, str] = {}
+def _sent_before(store: StudyStore, study_key: StudyKey, draft: StageDraft) -> dict[str, dict[str, str]]:
+    """By research PACS, SOP Instance UID to content hash of what earlier runs published there, or set out to."""
+    sent: dict[str, dict[str, str]] = {}
+
+    def note(research_pacs: str, record: Mapping[str, Any]) -> None:
+        for name, hashes in {**record.get("elsewhere", {}), research_pacs: record["hashes"]}.items():
+            sent.setdefault(name, {}).update(hashes)
+
     folder = store.finished(study_key, Stage.PUBLISHED)
-    if folder is not None and folder.manifest()["inputs"].get("research_pacs") == research_pacs.name:
-        hashes.update(folder.manifest()["hashes"])
+    if folder is not None:
+        manifest = folder.manifest()
+        note(manifest["inputs"]["research_pacs"], manifest)
     if _JOURNAL in draft.names():
         with closing(draft.open(_JOURNAL)) as file:
             journal = json.load(file)
-        if journal["research_pacs"] == research_pacs.name:
-            hashes.update(journal["hashes"])
-    return hashes
+        note(journal["research_pacs"], journal)
+    return sent
 
 
 def _refuse_outdated(listing: StudyListing, hashes: Mapping[str, str], before: Mapping[str, str]) -> None:

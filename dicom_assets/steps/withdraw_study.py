@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -66,7 +66,7 @@ class Plan:
         listed: Those of them that the research PACS lists, with their numbers of instances.
         strange: How many of these instances were not published from here, as far as the PACS names them.
         ours: The SOP Instance UIDs of what was, or may have been.
-        elsewhere: The PACS that it was published to, where that is not the one of the settings.
+        elsewhere: PACSs that it was published to, other than the one of the settings, and not seen to be gone from.
         unasked: Why the research PACS could not be asked; empty where it was.
     """
 
@@ -75,7 +75,7 @@ class Plan:
     listed: Mapping[str, int]
     strange: int
     ours: frozenset[str] = field(repr=False)
-    elsewhere: str = ""
+    elsewhere: tuple[str, ...] = ()
     unasked: str = ""
 
     @property
@@ -104,7 +104,7 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
         listings.update((uid, around.research_pacs.find_study(uid)) for uid in uids)
     except PacsError as error:  # the study can be held back all the same
         unasked = str(error)
-    is_elsewhere = known.published_to not in ("", around.research_pacs.name)
+    gone_from = before.gone_from if before is not None else ()
     return Plan(
         found=Withdrawal(study_key, reasons, version, tuple(uids)),
         original_study_uid=original,
@@ -113,7 +113,7 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
             ref.sop_instance_uid not in known.instances for one in listings.values() for ref in one.instances or ()
         ),
         ours=frozenset(known.instances),
-        elsewhere=known.published_to if is_elsewhere else "",
+        elsewhere=tuple(sorted(known.published_to - {around.research_pacs.name, *gone_from})),
         unasked=unasked,
     )
 
@@ -124,7 +124,7 @@ class _Known:
     def __init__(self, study_key: StudyKey, around: Surroundings) -> None:
         self.study_uids: list[str] = []
         self.instances: set[str] = set()
-        self.published_to = ""
+        self.published_to: set[str] = set()
         for stage in (Stage.PUBLISHED, Stage.DEIDENTIFIED):
             manifest = around.store.manifest_of(study_key, stage)
             if manifest is not None:
@@ -134,8 +134,9 @@ class _Known:
 
     def _note(self, stage: Stage, manifest: Mapping[str, Any]) -> None:
         if stage is Stage.PUBLISHED:
-            self.instances.update(manifest["hashes"])
-            self.published_to = str(manifest["inputs"]["research_pacs"])
+            published = {**manifest.get("elsewhere", {}), manifest["inputs"]["research_pacs"]: manifest["hashes"]}
+            self.instances.update(*published.values())
+            self.published_to.update(published)
         else:
             self.instances.update(one["sop_instance_uid"] for one in manifest["instances"])
 
@@ -160,11 +161,15 @@ def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool =
     around.audit.event("withdrawal_started", key, {"reason": withdrawal.reason, "by": around.by})
     around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=False), is_gone=False)
     with _held(key, around):
-        problem = _remove(plan, withdrawal, around) or _doubt(plan, withdrawal, around, may_be_elsewhere)
+        found = plan.found
+        problem = _remove(plan, withdrawal, around)
+        if not problem:
+            found = replace(found, gone_from=(around.research_pacs.name,))
+            problem = _doubt(plan, withdrawal, around, may_be_elsewhere)
         if problem:
             around.audit.event("withdrawal_waits", key, {"reason": problem})
-            return around.withdrawals.set(plan.found, WithdrawalState.AWAITING_REMOVAL, around.by), problem
-        return _conclude(plan, withdrawal, around), ""
+            return around.withdrawals.set(found, WithdrawalState.AWAITING_REMOVAL, around.by), problem
+        return _conclude(replace(plan, found=found), withdrawal, around), ""
 
 
 @contextmanager
@@ -189,7 +194,8 @@ def _held(key: StudyKey, around: Surroundings) -> Iterator[None]:
 def _doubt(plan: Plan, withdrawal: Withdrawal, around: Surroundings, may_be_elsewhere: bool) -> str:
     """Why a study that the research PACS does not list may be in sight of researchers all the same."""
     if plan.elsewhere and not may_be_elsewhere:
-        return f"it was published to {plan.elsewhere}, and the settings name {around.research_pacs.name}"
+        others = " and ".join(plan.elsewhere)
+        return f"it was published to {others}, and the settings name {around.research_pacs.name}"
     if not withdrawal.study_uids and around.review_db.is_published(plan.original_study_uid):
         return "it was published, and nobody here knows by which Study Instance UID"
     return ""
