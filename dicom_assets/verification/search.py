@@ -7,6 +7,8 @@ The rules, which keep common words and small numbers from being found everywhere
   (Chest, Brain, Miller: see `CommonWords`), counts only as a whole value or name component of an attribute that tells
   who somebody is, or where another part of the same name stands in the same value, not both being such words. A single
   letter never counts. Of ideographic scripts 2 letters count anywhere.
+* A word ends where letters or digits do; one of both that has fewer than 6 characters where both do, as pseudonyms made
+  at random hold such a one now and then.
 * Two neighbouring parts of a name written together count inside longer words, from 8 letters on.
 * A patient ID or accession number counts as a whole word from 4 characters on, from 5 where it is all digits; shorter
   ones, and common words, only as a whole value of an attribute that tells who somebody is.
@@ -35,6 +37,7 @@ from dicom_assets.verification.words import fold, is_ideographic, spellings
 
 SHORTEST_WORD = 4
 SHORTEST_NUMBER = 5
+SHORTEST_MIXED_INSIDE = 6
 SHORTEST_UID = 10
 SHORTEST_JOINED_NAME = 8
 SHORTEST_IN_RAW_BYTES = 6
@@ -208,9 +211,15 @@ def _counts(text: str, start: int, end: int, needle: Needle, where: Where) -> bo
 
 
 def _is_word(text: str, start: int, end: int) -> bool:
+    if end - start < SHORTEST_MIXED_INSIDE and _is_mixed(text[start:end]):
+        return not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum()
     return not _continues(text[start], text[max(0, start - 2) : start][::-1]) and not _continues(
         text[end - 1], text[end : end + 2]
     )
+
+
+def _is_mixed(word: str) -> bool:
+    return word.isalnum() and not word.isalpha() and not word.isdigit()
 
 
 def _continues(edge: str, neighbours: str) -> bool:
