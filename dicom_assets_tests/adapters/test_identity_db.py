@@ -125,10 +125,11 @@ def test_patient_without_id_is_told_by_name_and_birth_date(identity_db: Identity
     assert identity_db.subject(anna) == identity_db.subject(anna)
 
 
-def test_patient_of_whom_nothing_is_known_gets_no_pseudonym(database_url: str) -> None:
+@pytest.mark.parametrize("known", [{}, {"patient_name": "UNKNOWN"}, {"birth_date": "19000101"}])
+def test_patient_of_whom_too_little_is_known_gets_no_pseudonym(database_url: str, known: dict[str, str]) -> None:
     for port in (opened(database_url), dry(database_url)):
         with pytest.raises(StudyError, match=r"\(0010,0020\)"):
-            port.subject(PatientIdentity(" "))
+            port.subject(PatientIdentity(" ", **known))
 
 
 def test_recorded_replacement_wins_over_another(identity_db: IdentityDatabase) -> None:
@@ -158,6 +159,17 @@ def test_study_is_linked_with_its_patient(database_url: str) -> None:
         "SELECT s.key, p.original_id, p.issuer FROM identity_study s JOIN identity_patient p ON p.id = s.patient_id",
     )
     assert rows == [(key, "SENTINEL-1", "HOSPITAL")]
+
+
+def test_study_of_a_patient_who_was_corrected_is_linked_with_the_right_one(database_url: str) -> None:
+    identity_db = opened(database_url)
+    key = identity_db.study_key(UID)
+    identity_db.record(key, PatientIdentity("WRONG"), {}, {})
+    identity_db.record(key, PATIENT, {}, {})
+    rows = execute(
+        database_url, "SELECT p.original_id FROM identity_study s JOIN identity_patient p ON p.id = s.patient_id"
+    )
+    assert rows == [("SENTINEL-1",)]
 
 
 def test_values_are_kept_for_lookup_each_pair_once(database_url: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, or_, update
 
 from dicom_assets.adapters.identity_db import queries, schema, tables
 from dicom_assets.adapters.identity_db.dry_run import DryRunIdentityDatabase
@@ -182,12 +182,12 @@ class IdentityDatabase:
         raise no_free_derivation("pseudonym")
 
     def _link_patient(self, connection: Connection, study_key: StudyKey, patient_row: int) -> None:
+        """Have a study lead to the patient of its instances as they are now; a PACS may have been repaired since."""
         study = tables.study
         if queries.find_study_uid(connection, study_key) is None:
             raise unknown_key(study_key)
-        connection.execute(
-            update(study).where(study.c.key == study_key, study.c.patient_id.is_(None)).values(patient_id=patient_row)
-        )
+        is_other = or_(study.c.patient_id.is_(None), study.c.patient_id != patient_row)
+        connection.execute(update(study).where(study.c.key == study_key, is_other).values(patient_id=patient_row))
 
     def _record_uids(
         self,

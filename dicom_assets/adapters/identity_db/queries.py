@@ -60,17 +60,21 @@ class PatientEntry(NamedTuple):
 def entry_of(identity: PatientIdentity) -> PatientEntry:
     r"""Where a patient is filed. Spaces around an id mean nothing (PS3.5 6.2, LO).
 
-    Without a Patient ID, name and birth date stand in, joined by a backslash, which no Patient ID contains.
+    Without a Patient ID, name and birth date stand in together, joined by a backslash, which no Patient ID contains.
 
     Raises:
-        StudyError: there is nothing to tell the patient by; several unknown patients never become one.
+        StudyError: there is nothing to tell the patient by: neither a name nor a birth date alone does, which several
+            unknown patients share.
     """
     issuer, patient_id = storable(identity.issuer).strip(), storable(identity.patient_id).strip()
     name, birth_date = storable(identity.patient_name).strip(), storable(identity.birth_date).strip()
-    if not patient_id and (name or birth_date):
+    if not patient_id and name and birth_date:
         patient_id = f"{name}\\{birth_date}"
     if not patient_id:
-        raise StudyError("No Patient ID (0010,0020), name or birth date: the study can't be given a pseudonym.")
+        raise StudyError(
+            "No Patient ID (0010,0020), nor a name and a birth date that stand in for it: the study can't be given a "
+            "pseudonym."
+        )
     return PatientEntry(issuer, patient_id)
 
 
