@@ -97,6 +97,17 @@ def test_study_uid_that_is_none_never_gets_to_a_pacs(tables: ReviewTables) -> No
     assert tables.everything() == before
 
 
+@pytest.mark.parametrize(
+    "beside", [f"{STUDY_UID}\n", f"{STUDY_UID}\r\n", f"\t{STUDY_UID}", STUDY_UID.replace(".", ". ", 1)]
+)
+def test_a_row_whose_uid_differs_by_white_space_alone_holds_its_study_back(tables: ReviewTables, beside: str) -> None:
+    tables.approved()
+    tables.review(tables.study(beside), has_phi=True)
+
+    assert ready_uids(tables) == [OTHER]
+    assert [(one.study_uid, one.reasons) for one in opened(tables).conflicts()] == [(STUDY_UID, (UNREADABLE,))]
+
+
 @pytest.mark.parametrize("study_uid", [None, "", "   "])
 def test_approved_row_without_a_study_uid_is_named_by_its_id(tables: ReviewTables, study_uid: str | None) -> None:
     row = tables.approved(study_uid)

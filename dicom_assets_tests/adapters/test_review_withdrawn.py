@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,6 +67,34 @@ def test_a_review_that_approves_or_is_undecided_objects_to_nothing(
     tables.review(tables.approved(image_published=True), **review)
 
     assert reasons(tables) == {}
+
+
+def test_a_published_study_that_no_review_approves_any_more_is_objected_to(tables: ReviewTables) -> None:
+    tables.review(tables.study(image_published=True), has_phi=None)
+
+    assert reasons(tables) == {STUDY_UID: ("no review approves it",)}
+
+
+def test_a_flag_that_makes_no_sense_objects_beside_an_approval(new_sqlite_url: Callable[[], str]) -> None:
+    tables = ReviewTables(new_sqlite_url())
+    tables.review(tables.approved(image_published=True))
+    newest = "(SELECT max(id) FROM staging_radiologystudyreview)"
+    tables.execute(f"UPDATE staging_radiologystudyreview SET has_phi = 2 WHERE id = {newest}")
+
+    assert reasons(tables) == {STUDY_UID: ("no review approves it",)}
+
+
+def test_a_published_study_without_any_review_is_not_objected_to(tables: ReviewTables) -> None:
+    tables.study(image_published=True)
+
+    assert reasons(tables) == {}
+
+
+def test_an_objection_on_another_row_with_a_line_end_counts(tables: ReviewTables) -> None:
+    tables.approved(image_published=True)
+    tables.review(tables.study(f"{STUDY_UID}\n"), has_phi=True)
+
+    assert reasons(tables) == {STUDY_UID: ("has PHI",)}
 
 
 def test_an_objection_on_another_row_of_the_same_study_counts(tables: ReviewTables) -> None:

@@ -200,7 +200,8 @@ class ReviewDatabase:
     def objections(self, in_flight: Collection[str] = ()) -> Sequence[Objection]:
         """Published studies that a row's or a review's flag objects to, and those of `in_flight` that one does.
 
-        Whether another review approves does not count. A study without any review left is none of them.
+        Whether another review approves does not count. Reviews of which none approves, or one makes no sense, object
+        as well. A study without any review left is none of them.
         """
         with self._database.reading() as connection:
             records = self._load(connection, withdrawn.may_be_objected_to(self._tables))

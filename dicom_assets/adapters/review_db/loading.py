@@ -40,6 +40,7 @@ def _study_row(row: Row[Any], reviews: Iterable[Review]) -> StudyRow:
         patient_id=_text(flags.get("patient_id")),
         accession_number=_text(flags.get("accession_no")),
         is_sound=all(_is_flag(flags[name]) for name in _FLAGS_OF_ROW) and (error is None or _is_flag(error)),
+        has_plain_uid=str(row.original_study_uid).strip(" ") == row.uid,
     )
 
 

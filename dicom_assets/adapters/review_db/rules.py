@@ -81,6 +81,7 @@ class StudyRow:
     """One row of `staging_radiologystudy` with its reviews. *Identified*.
 
     `patient_id` and `accession_number` are empty where the row, or the installation, does not tell them.
+    `has_plain_uid` is false where the row's UID holds white space that is more than spaces around it.
     """
 
     id: int
@@ -91,6 +92,12 @@ class StudyRow:
     patient_id: str = ""
     accession_number: str = field(default="", repr=False)
     is_sound: bool = True
+    has_plain_uid: bool = True
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether all of its reviews make sense and one approves it."""
+        return all(review.is_sound for review in self.reviews) and any(review.approves for review in self.reviews)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +142,20 @@ class StudyRecord:
 
     def _problem(self) -> Standing | None:
         """Why nothing can be made of the rows, whatever people decided."""
-        if not _UID.fullmatch(self.study_uid):
+        if not (_UID.fullmatch(self.study_uid) and any(row.has_plain_uid for row in self.rows)):
             return Standing.INVALID_UID
+        if not all(row.has_plain_uid for row in self.rows):
+            return Standing.UNREADABLE
         if not (all(row.is_sound for row in self.rows) and all(review.is_sound for review in self.reviews)):
             return Standing.UNREADABLE
         patients = {row.patient_id for row in self.rows if row.patient_id}
         accession_numbers = {row.accession_number for row in self.rows if row.accession_number}
         return Standing.DISAGREEING if max(len(patients), len(accession_numbers)) > 1 else None
+
+    @property
+    def lost_approval(self) -> bool:
+        """Whether a row has reviews of which none approves it, or one makes no sense, though none objects."""
+        return any(row.reviews and not row.is_approved for row in self.rows)
 
     def reviewed(self) -> ReviewedStudy:
         """The study as a run takes it; only for studies that have an approving review."""

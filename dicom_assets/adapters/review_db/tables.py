@@ -33,6 +33,8 @@ from dicom_assets.errors import ConfigurationError
 STUDY_TABLE = "staging_radiologystudy"
 REVIEW_TABLE = "staging_radiologystudyreview"
 
+_WHITE_SPACE = " \t\n\r\v\f"
+"""What imports leave around texts; every server's encoding has it."""
 UNREADABLE_TIME = datetime.min.replace(tzinfo=UTC)
 """Comes back for what a column for times holds and is none."""
 
@@ -75,15 +77,21 @@ class ReviewTables:
     has_error_columns: bool
 
     def study_uid(self) -> ColumnElement[str]:
-        """The original Study Instance UID of a row, without spaces around it."""
-        return func.trim(self.study.c.original_study_uid)
+        """The original Study Instance UID of a row, without white space.
+
+        Rows whose UIDs differ by that alone are one study: one that forbids has to hold back one that allows.
+        """
+        uid: ColumnElement[str] = self.study.c.original_study_uid
+        for space in _WHITE_SPACE:
+            uid = func.replace(uid, space, "", type_=String)
+        return uid
 
     def has_study_uid(self) -> ColumnElement[bool]:
         """Whether a row has an original Study Instance UID at all."""
         return and_(self.study.c.original_study_uid.is_not(None), self.study_uid() != "")
 
     def facts_of_studies(self) -> Select[Any]:
-        """Rows of studies with what the rules ask for, and the UID without spaces as `uid`."""
+        """Rows of studies with what the rules ask for, and the UID without white space as `uid`."""
         columns = [column for column in self.study.c if column.name not in _MESSAGES]
         return select(*columns, self.study_uid().label("uid"))
 
@@ -131,6 +139,11 @@ def is_true(column: ColumnElement[Any]) -> ColumnElement[bool]:
 def is_not_true(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """A flag that is not set, or null."""
     return or_(column.is_(None), column == (False if isinstance(column.type, Boolean) else 0))
+
+
+def makes_no_sense(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """A flag that is neither set nor not set nor null, which databases without a type for flags may hold."""
+    return false() if isinstance(column.type, Boolean) else and_(column.is_not(None), column.not_in((0, 1)))
 
 
 def flag_value(column: ColumnElement[Any], value: bool) -> bool | int:

@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from dicom_assets.adapters.review_db.rules import Standing, StudyRecord
-from dicom_assets.adapters.review_db.tables import ReviewTables, flag_value, is_not_true, is_true
+from dicom_assets.adapters.review_db.tables import ReviewTables, flag_value, is_not_true, is_true, makes_no_sense
 
 MESSAGE_LENGTH = 400
+NOT_APPROVED = "no review approves it"
 OBJECTIONS = (Standing.EXCLUDED, Standing.HAS_PHI, Standing.NOT_RELEVANT, Standing.WITH_RECONSTRUCTION)
 
 
@@ -29,8 +30,15 @@ class Objection:
 
 
 def may_be_objected_to(tables: ReviewTables) -> ColumnElement[bool]:
-    """All rows of studies of which some row is published and which some row or review objects to."""
+    """All rows of studies of which some row is published, and that some row or review objects to or none approves."""
     study, review = tables.study, tables.review
+    flags = (review.c.has_phi, review.c.exclude, review.c.relevant, review.c.has_reconstruction)
+    reviewed = select(review.c.study_id).where(review.c.study_id.is_not(None))
+    approving = reviewed.where(review.c.has_phi.is_not(None), is_not_true(review.c.has_phi), is_true(review.c.relevant))
+    doubtful = or_(
+        study.c.id.in_(reviewed.where(or_(*(makes_no_sense(flag) for flag in flags)))),
+        and_(study.c.id.in_(reviewed), study.c.id.not_in(approving)),
+    )
     objecting = select(review.c.study_id).where(
         or_(
             is_true(review.c.has_phi),
@@ -40,7 +48,7 @@ def may_be_objected_to(tables: ReviewTables) -> ColumnElement[bool]:
         )
     )
     published = select(tables.study_uid()).where(is_true(study.c.image_published))
-    objected = select(tables.study_uid()).where(or_(is_true(study.c.exclude), study.c.id.in_(objecting)))
+    objected = select(tables.study_uid()).where(or_(is_true(study.c.exclude), study.c.id.in_(objecting), doubtful))
     return and_(tables.has_study_uid(), tables.study_uid().in_(published), tables.study_uid().in_(objected))
 
 
@@ -53,11 +61,14 @@ def _objection(record: StudyRecord) -> Objection | None:
     held = {objection for review in record.reviews for objection in review.objections}
     if any(row.exclude for row in record.rows):
         held.add(Standing.EXCLUDED)
-    if not held:
+    reasons = [one.value for one in OBJECTIONS if one in held]
+    if not reasons and record.lost_approval:
+        reasons.append(NOT_APPROVED)
+    if not reasons:
         return None
     facts = [record.version, *(f"{row.id} {row.exclude}" for row in record.rows)]
     version = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
-    return Objection(record.study_uid, tuple(one.value for one in OBJECTIONS if one in held), version)
+    return Objection(record.study_uid, tuple(reasons), version)
 
 
 def mark_withdrawn(
