@@ -78,6 +78,12 @@ class Orthanc:
         for patient in self.get("/patients"):
             self._request("DELETE", f"/patients/{patient}")
 
+    def forget(self, study_uid: str) -> None:
+        """Remove a study."""
+        for study in self.get("/studies?expand"):
+            if study["MainDicomTags"]["StudyInstanceUID"] == study_uid:
+                self._request("DELETE", f"/studies/{study['ID']}")
+
     def _request(self, method: str, path: str, content: bytes | None = None) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}", content, method=method)
         context = None

@@ -187,13 +187,19 @@ def published_site(folder: Path, **settings: object) -> Iterator[Published]:
 
 
 @contextmanager
-def published_to_orthanc(folder: Path, **settings: object) -> Iterator[Published]:
-    """A real Orthanc as research PACS, whose REST interface is named."""
+def site_with_orthanc(folder: Path, **settings: object) -> Iterator[Published]:
+    """A real Orthanc as research PACS, whose REST interface is named; nothing was published yet."""
     with running_site(folder, [STAYS, GOES], **settings) as site:
         local = ("127.0.0.1", int(site.deployment.environment["LOCAL_PORT"]))
         with running_orthanc("RESEARCH", folder / "orthanc", {"DICOM_ASSETS": local}) as orthanc:
             site.deployment.set(RESEARCH_PACS_PORT=orthanc.dicom_port, RESEARCH_PACS_REST_URL=orthanc.url)
-            assert site.deployment.execute().success
-            published = Published(site, orthanc)
-            published.save()
-            yield published
+            yield Published(site, orthanc)
+
+
+@contextmanager
+def published_to_orthanc(folder: Path, **settings: object) -> Iterator[Published]:
+    """The same where both studies are published."""
+    with site_with_orthanc(folder, **settings) as published:
+        assert published.deployment.execute().success
+        published.save()
+        yield published

@@ -20,7 +20,7 @@ from dicom_assets.withdrawal import Withdrawal, WithdrawalState
 if TYPE_CHECKING:
     from dicom_assets.adapters.withdrawals import FolderWithdrawals
     from dicom_assets.defs.surroundings import Resources
-    from dicom_assets.steps.withdraw_study import Plan, Surroundings
+    from dicom_assets.steps.withdraw_study import Plan, Surroundings, Withdrawn
 
 EXAMPLES = """
 \b
@@ -111,10 +111,10 @@ def _withdraw(
             click.confirm("Withdraw it?", abort=True)
         if reason:
             BetweenRuns(resources.data_dir.folder()).reason(key, _by(), reason)
-        done, problem = withdraw_study(plan, around, may_be_elsewhere=same_pacs)
-        if problem:
-            _show_what_to_do(done, problem, plan.elsewhere, around.research_pacs.name)
-        return done
+        outcome = withdraw_study(plan, around, may_be_elsewhere=same_pacs)
+        if outcome.problem:
+            _show_what_to_do(outcome, around.research_pacs.name)
+        return outcome.withdrawal
 
 
 def _lift(key: StudyKey, resources: Resources, yes: bool) -> Withdrawal:
@@ -135,9 +135,7 @@ def _show(plan: Plan, around: Surroundings) -> None:
     elif not plan.listed:
         click.echo(f"The research PACS {around.research_pacs.name} lists nothing of it.")
     for uid, total in plan.listed.items():
-        click.echo(
-            f"The research PACS {around.research_pacs.name} lists {total} instance(s), Study Instance UID {uid}."
-        )
+        click.echo(f"The research PACS {around.research_pacs.name} lists {total} instance(s), {_named(uid, plan)}.")
     if plan.strange:
         click.echo(f"{plan.strange} of them were not published from here and would go, too.")
     if plan.listed:
@@ -148,11 +146,12 @@ def _show(plan: Plan, around: Surroundings) -> None:
         click.echo(f"It was published to {others}, which the settings do not name (--same-pacs: they do).")
 
 
-def _show_what_to_do(done: Withdrawal, problem: str, elsewhere: Sequence[str], here: str) -> None:
-    click.echo(f"It is not seen to be gone: {problem}.", err=True)
+def _show_what_to_do(outcome: Withdrawn, here: str) -> None:
+    done, elsewhere = outcome.withdrawal, outcome.plan.elsewhere
+    click.echo(f"It is not seen to be gone: {outcome.problem}.", err=True)
     if here not in done.gone_from:
-        for uid in done.study_uids:
-            click.echo(f"Remove from the research PACS ({here}) the study with Study Instance UID {uid}", err=True)
+        for uid in outcome.plan.study_uids:
+            click.echo(f"Remove from the research PACS ({here}) the study with {_named(uid, outcome.plan)}", err=True)
         click.echo(f"Then: dicom-assets withdraw {done.study_key} --confirm-removed", err=True)
     for other in elsewhere:
         click.echo(f"With settings that name {other}: dicom-assets withdraw {done.study_key}", err=True)
@@ -162,6 +161,13 @@ def _show_what_to_do(done: Withdrawal, problem: str, elsewhere: Sequence[str], h
             "--same-pacs",
             err=True,
         )
+
+
+def _named(uid: str, plan: Plan) -> str:
+    """By which Study Instance UID to find it there; an original one `identity lookup` tells, which asks why."""
+    if uid != plan.original_study_uid:
+        return f"Study Instance UID {uid}"
+    return f"its original Study Instance UID (dicom-assets identity lookup {plan.found.study_key})"
 
 
 def _tell(resources: Resources) -> None:

@@ -247,7 +247,7 @@ class _Journey:
         )
 
     def _publish(self) -> StageOutcome:
-        """Publish what is still approved: a run may be long, and reviewers go on reviewing."""
+        """Publish what is still approved: a run may be long, and reviewers go on reviewing, also while it is sent."""
         self._require_approval()
         deidentified = self._deidentified()
         around, key = self._around, self._study.study_key
@@ -265,6 +265,7 @@ class _Journey:
             turnstile=around.research_turnstile,
         )
         self._refuse_withdrawn()
+        self._require_approval()
         around.review_db.mark_published(self._study.reviewed.study_uid)
         around.withdrawals.is_settled(key)
         return outcome

@@ -422,6 +422,9 @@ class Withdrawals(Protocol):
     def is_settled(self, study_key: StudyKey) -> None:
         """Forget that a study is on its way: the review database says that it is published, or it is gone again."""
 
+    def in_flight(self) -> Collection[StudyKey]:
+        """The studies that are, or were left, on their way to the research PACS."""
+
 
 class AuditTrail(Protocol):
     """The run's folder, written as things happen."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicom_assets.errors import (
     PacsError,
@@ -62,7 +62,8 @@ class Plan:
     """What is to be withdrawn, and from where.
 
     Attributes:
-        found: The study, why it goes, and the Study Instance UIDs that it may have in the research PACS.
+        found: The study, why it goes, and the replacements of its Study Instance UID.
+        study_uids: All that it may have in the research PACS: the replacements, and the original if that was retained.
         listed: Those of them that the research PACS lists, with their numbers of instances.
         strange: How many of these instances were not published from here, as far as the PACS names them.
         ours: The SOP Instance UIDs of what was, or may have been.
@@ -72,7 +73,8 @@ class Plan:
 
     found: Withdrawal
     original_study_uid: str = field(repr=False)
-    listed: Mapping[str, int]
+    study_uids: tuple[str, ...] = field(repr=False)
+    listed: Mapping[str, int] = field(repr=False)
     strange: int
     ours: frozenset[str] = field(repr=False)
     elsewhere: tuple[str, ...] = ()
@@ -82,6 +84,14 @@ class Plan:
     def instances(self) -> int:
         """How many instances the research PACS lists."""
         return sum(self.listed.values())
+
+
+class Withdrawn(NamedTuple):
+    """What became of it: where it stands, why it is not seen to be gone, if so, and what there was to be removed."""
+
+    withdrawal: Withdrawal
+    problem: str
+    plan: Plan
 
 
 def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Sequence[str] = ()) -> Plan:
@@ -95,7 +105,7 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
     reasons, version = around.review_db.objections_to(original)
     if not reasons:
         reasons = before.reasons if before is not None and before.holds_back else (BY_HAND,)
-    known = _Known(study_key, around)
+    known = _Known(study_key, original, around)
     uids = dict.fromkeys([*study_uids, *(before.study_uids if before else ()), *known.study_uids])
     uids.update(dict.fromkeys(around.identity_db.replacements([original]).values()))
     unasked = ""
@@ -106,8 +116,9 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
         unasked = str(error)
     gone_from = before.gone_from if before is not None else ()
     return Plan(
-        found=Withdrawal(study_key, reasons, version, tuple(uids)),
+        found=Withdrawal(study_key, reasons, version, tuple(uid for uid in uids if uid != original)),
         original_study_uid=original,
+        study_uids=tuple(uids),
         listed={uid: listing.total for uid, listing in listings.items() if listing.total},
         strange=sum(
             ref.sop_instance_uid not in known.instances for one in listings.values() for ref in one.instances or ()
@@ -121,31 +132,37 @@ def plan_withdrawal(study_key: StudyKey, around: Surroundings, study_uids: Seque
 class _Known:
     """What the study's folders tell of what may be in the research PACS."""
 
-    def __init__(self, study_key: StudyKey, around: Surroundings) -> None:
-        self.study_uids: list[str] = []
+    def __init__(self, study_key: StudyKey, original: str, around: Surroundings) -> None:
+        self.study_uids: set[str] = set()
         self.instances: set[str] = set()
         self.published_to: set[str] = set()
         for stage in (Stage.PUBLISHED, Stage.DEIDENTIFIED):
             manifest = around.store.manifest_of(study_key, stage)
             if manifest is not None:
-                uid = str(manifest["facts"].get("study_instance_uid", ""))
-                self.study_uids += [uid] if uid else []
-                self._note(stage, manifest)
+                self._note(stage, manifest, original)
 
-    def _note(self, stage: Stage, manifest: Mapping[str, Any]) -> None:
+    def _note(self, stage: Stage, manifest: Mapping[str, Any], original: str) -> None:
         if stage is Stage.PUBLISHED:
             published = {**manifest.get("elsewhere", {}), manifest["inputs"]["research_pacs"]: manifest["hashes"]}
+            self.study_uids.add(_published_uid(manifest, original))
             self.instances.update(*published.values())
             self.published_to.update(published)
         else:
+            self.study_uids.update(one["study_instance_uid"] for one in manifest["instances"])
             self.instances.update(one["sop_instance_uid"] for one in manifest["instances"])
 
 
-def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool = False) -> tuple[Withdrawal, str]:
+def _published_uid(manifest: Mapping[str, Any], original: str) -> str:
+    """The Study Instance UID of a published study; facts are silent of one that was retained."""
+    return str(manifest["facts"]["study_instance_uid"] or original)
+
+
+def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool = False) -> Withdrawn:
     """Withdraw a study: no run publishes it from now on, and once it is seen to be gone the rest is told.
 
     `may_be_elsewhere`: whoever asks knows that the PACS of the settings is the one that it was published to. Where
-    nothing can be deleted, or the PACS keeps the study, a person has to remove it; why is returned beside the state.
+    nothing can be deleted, or the PACS keeps the study, a person has to remove it. A run may have worked on the study
+    since the plan was made: once it has let go, the plan is made anew.
 
     Raises:
         PacsError: the research PACS is away or failed; the study is held back all the same.
@@ -154,22 +171,24 @@ def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool =
     key = plan.found.study_key
     before = around.withdrawals.of(key)
     if before is not None and before.state is WithdrawalState.WITHDRAWN and not (plan.listed or plan.unasked):
-        return before, ""
+        return Withdrawn(before, "", plan)
     is_waiting = before is not None and before.state is WithdrawalState.AWAITING_REMOVAL
     begun = WithdrawalState.AWAITING_REMOVAL if is_waiting else WithdrawalState.WITHDRAWING
     withdrawal = around.withdrawals.set(plan.found, begun, around.by)
     around.audit.event("withdrawal_started", key, {"reason": withdrawal.reason, "by": around.by})
     around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=False), is_gone=False)
     with _held(key, around):
+        plan = plan_withdrawal(key, around, plan.study_uids)
         found = plan.found
-        problem = _remove(plan, withdrawal, around)
+        problem = _remove(plan, around)
         if not problem:
             found = replace(found, gone_from=(around.research_pacs.name,))
-            problem = _doubt(plan, withdrawal, around, may_be_elsewhere)
+            problem = _doubt(plan, around, may_be_elsewhere)
         if problem:
             around.audit.event("withdrawal_waits", key, {"reason": problem})
-            return around.withdrawals.set(found, WithdrawalState.AWAITING_REMOVAL, around.by), problem
-        return _conclude(replace(plan, found=found), withdrawal, around), ""
+            waiting = around.withdrawals.set(found, WithdrawalState.AWAITING_REMOVAL, around.by)
+            return Withdrawn(waiting, problem, plan)
+        return Withdrawn(_conclude(plan, found, around), "", plan)
 
 
 @contextmanager
@@ -191,20 +210,23 @@ def _held(key: StudyKey, around: Surroundings) -> Iterator[None]:
         yield
 
 
-def _doubt(plan: Plan, withdrawal: Withdrawal, around: Surroundings, may_be_elsewhere: bool) -> str:
+def _doubt(plan: Plan, around: Surroundings, may_be_elsewhere: bool) -> str:
     """Why a study that the research PACS does not list may be in sight of researchers all the same."""
     if plan.elsewhere and not may_be_elsewhere:
         others = " and ".join(plan.elsewhere)
         return f"it was published to {others}, and the settings name {around.research_pacs.name}"
-    if not withdrawal.study_uids and around.review_db.is_published(plan.original_study_uid):
-        return "it was published, and nobody here knows by which Study Instance UID"
+    if plan.study_uids:
+        return ""
+    was_sent = plan.found.study_key in around.withdrawals.in_flight()
+    if was_sent or around.review_db.is_published(plan.original_study_uid):
+        return "it was published, and nobody here knows by which Study Instance UID (--study-uid)"
     return ""
 
 
-def _remove(plan: Plan, withdrawal: Withdrawal, around: Surroundings) -> str:
+def _remove(plan: Plan, around: Surroundings) -> str:
     """Have it deleted and see that it is gone; returns why it is not, or may not be."""
     pacs, was_listed = around.research_pacs, False
-    for uid in withdrawal.study_uids:
+    for uid in plan.study_uids:
         total = pacs.find_study(uid).total
         if not total:
             continue
@@ -220,7 +242,7 @@ def _remove(plan: Plan, withdrawal: Withdrawal, around: Surroundings) -> str:
             return str(error)
         if rest := _rest_after_a_while(pacs, uid, around.pause):
             return f"the research PACS was told to delete it and still lists {rest} instance(s)"
-    if withdrawal.study_uids and not was_listed:
+    if plan.study_uids and not was_listed:
         _see_that_it_answers(plan.found.study_key, around)
     return ""
 
@@ -240,8 +262,9 @@ def _see_that_it_answers(key: StudyKey, around: Surroundings) -> None:
     """
     name = around.research_pacs.name
     manifests = around.store.others(Stage.PUBLISHED, key)
-    there = (one["facts"]["study_instance_uid"] for one in manifests if one["inputs"].get("research_pacs") == name)
-    controls = list(islice(there, CONTROLS))
+    there = islice((one for one in manifests if one["inputs"].get("research_pacs") == name), CONTROLS)
+    originals = around.identity_db.original_study_uid
+    controls = [_published_uid(one, originals(StudyKey(one["study_key"]))) for one in there]
     if controls and not any(around.research_pacs.find_study(uid).total for uid in controls):
         raise PacsError(
             f"The research PACS lists neither this study nor any of {len(controls)} others that were published to it: "
@@ -249,20 +272,20 @@ def _see_that_it_answers(key: StudyKey, around: Surroundings) -> None:
         )
 
 
-def _conclude(plan: Plan, withdrawal: Withdrawal, around: Surroundings) -> Withdrawal:
+def _conclude(plan: Plan, found: Withdrawal, around: Surroundings) -> Withdrawal:
     """All that has to be told when the study is gone; the withdrawal's own record comes last."""
-    key = plan.found.study_key
-    facts: dict[str, Fact] = {"reason": withdrawal.reason, "by": around.by}
+    key = found.study_key
+    facts: dict[str, Fact] = {"reason": found.reason, "by": around.by}
     if isinstance(around.registration, Unlinking):
-        facts["rows"] = dict(around.registration.unlink(plan.original_study_uid, withdrawal.study_uids))
+        facts["rows"] = dict(around.registration.unlink(plan.original_study_uid, plan.study_uids))
     else:
         facts["registration"] = f"{around.registration.name} takes nothing back"
     for stage in (Stage.PUBLISHED, Stage.REGISTERED):
         around.store.retire(key, stage)
-    around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=True), is_gone=True)
+    around.review_db.mark_withdrawn(plan.original_study_uid, _message(found, is_gone=True), is_gone=True)
     around.withdrawals.is_settled(key)
     around.audit.event("study_withdrawn", key, facts)
-    return around.withdrawals.set(plan.found, WithdrawalState.WITHDRAWN, around.by)
+    return around.withdrawals.set(found, WithdrawalState.WITHDRAWN, around.by)
 
 
 def lift_withdrawal(study_key: StudyKey, around: Surroundings) -> Withdrawal:
