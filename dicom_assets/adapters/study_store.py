@@ -38,6 +38,8 @@ PURGED = "purged.json"
 """Marks a stage whose images were removed on purpose: it is there to be read about, and counts as not done."""
 RETIRED = "withdrawn.json"
 """Marks a stage of a withdrawn study whose outcome was taken back: likewise."""
+PUT_OFF = ".put_off"
+"""A folder beside those of the studies, with an empty file for each that failed for now when it was tried last."""
 
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.ENOSYS})
 
@@ -292,7 +294,23 @@ class FolderStudyStore:
         """The keys of all studies that have a folder, sorted."""
         with storage_errors("look through the studies"):
             folders = [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
-        return sorted(StudyKey(path.name) for path in folders)
+        return sorted(StudyKey(path.name) for path in folders if path.name != PUT_OFF)
+
+    def put_off(self, study_key: StudyKey, *, failed: bool) -> None:
+        """Have a study that failed for now come after others from now on, and one that did not in its turn again."""
+        mark = self.root / PUT_OFF / study_key
+        with storage_errors("write down whether a study failed for now"):
+            if failed:
+                make_private(mark.parent)
+                mark.touch()
+            else:
+                mark.unlink(missing_ok=True)
+
+    def those_put_off(self) -> Collection[StudyKey]:
+        """The studies that failed for now when they were tried last."""
+        with storage_errors("look for studies that failed for now"):
+            folders = [root / PUT_OFF for root in (self.root, self.fallback) if root is not None]
+            return frozenset(StudyKey(path.name) for one in folders if one.is_dir() for path in one.iterdir())
 
     def is_begun(self, study_key: StudyKey, stage: Stage) -> bool:
         """Whether a run that ended before its time left a draft of the stage."""

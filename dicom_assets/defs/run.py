@@ -85,6 +85,7 @@ class Run:
             around.withdrawals,
             limit=config.limit,
             is_done=lambda study: ends_registered and stands_registered(study, around),
+            put_off=around.store.those_put_off(),
         )
 
     def _wanted(self) -> Wanted:

@@ -11,6 +11,8 @@ from pathlib import PurePath
 
 from dicom_assets.errors import (
     DicomAssetsError,
+    PacsError,
+    RegistrationAwayError,
     RegistrationRefusedError,
     RunStoppedError,
     StageNotReadyError,
@@ -84,7 +86,8 @@ class Failure:
     """Why a study did not get further.
 
     `reason` is value-free; `trace` (*identified*) is for the run's locked folder alone. `kept_under` is where a study
-    stays that could not be linked, in the old pipeline's words. `finding` is the check that the failure is the answer
+    stays that could not be linked, in the old pipeline's words. `for_now` tells that somebody who has to do with the
+    study, a PACS or a hook, did not do his part. `finding` is the check that the failure is the answer
     to, if there is one.
     """
 
@@ -93,6 +96,7 @@ class Failure:
     reason: str
     marks_review: bool
     busy: bool = False
+    for_now: bool = False
     trace: str = field(default="", repr=False)
     kept_under: str = ""
     finding: Finding | None = None
@@ -136,6 +140,11 @@ def _tell(failure: Failure, study: SelectedStudy, around: Surroundings, wanted: 
         around.audit.event("study_busy" if failure.busy else "study_failed", study.study_key, facts)
     except DicomAssetsError as error:
         reasons.append(f"This is not in the run's folder: {error}")
+    if failure.for_now:
+        try:
+            around.store.put_off(study.study_key, failed=True)
+        except DicomAssetsError as error:
+            reasons.append(f"The next run may begin with it: {error}")
     if failure.marks_review and not wanted.dry_run:
         try:
             around.review_db.mark_error(study.reviewed.study_uid, failure.reason)
@@ -167,6 +176,7 @@ class _Journey:
         key = self._study.study_key
         try:
             with self._around.store.lock(key):
+                self._around.store.put_off(key, failed=False)
                 for stage in STAGES:
                     if stage in self._wanted.stages:
                         self._stage = stage
@@ -180,6 +190,7 @@ class _Journey:
                 self._stage,
                 str(error),
                 marks_review=is_for_a_person,
+                for_now=isinstance(error, PacsError | RegistrationAwayError),
                 trace=error.trace,
                 kept_under=NO_ENCOUNTER if isinstance(error, RegistrationRefusedError) else "",
                 finding=finding_of_failure(self._stage, error),

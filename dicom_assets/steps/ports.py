@@ -383,6 +383,12 @@ class StudyStore(Protocol):
     def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
         """The manifests of that stage of all other studies that have it and of which it was not taken back."""
 
+    def put_off(self, study_key: StudyKey, *, failed: bool) -> None:
+        """Have a study that failed for now come after others from now on, and one that did not in its turn again."""
+
+    def those_put_off(self) -> Collection[StudyKey]:
+        """The studies that failed for now when they were tried last."""
+
     def retire(self, study_key: StudyKey, stage: Stage) -> None:
         """Let a finished stage count as not done; its manifest stays to be read about. The study has to be locked."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dicom_assets.errors import ConfigurationError, StorageError, StudyNotApprovedError
@@ -50,13 +50,16 @@ def select_from_queue(
     *,
     limit: int,
     is_done: Callable[[SelectedStudy], bool],
+    put_off: Collection[StudyKey] = (),
 ) -> Selection:
     """The oldest approvals, at most `limit` of them; `waiting` says how many more there are.
 
+    Those that are `put_off`, since they failed for now, come last, so that some that never get through stop no others.
     Withdrawn studies are passed over, whatever their rows say. So are those that are done as far as the run goes: where
     it does not publish, they stay in the queue and would otherwise be all that it ever takes.
     """
     studies: list[SelectedStudy] = []
+    last: list[SelectedStudy] = []
     waiting = 0
     for reviewed in review_db.ready():
         if len(studies) >= limit:
@@ -64,7 +67,10 @@ def select_from_queue(
             continue
         study = SelectedStudy(identity_db.study_key(reviewed.study_uid), reviewed)
         if _withdrawn(withdrawals, study.study_key) is None and not is_done(study):
-            studies.append(study)
+            (last if study.study_key in put_off else studies).append(study)
+    room = limit - len(studies)
+    studies += last[:room]
+    waiting += len(last[room:])
     conflicts = [
         Conflict(identity_db.study_key(conflict.study_uid), conflict.review_ids, conflict.reasons)
         for conflict in review_db.conflicts()
