@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 import time
 from typing import Any, cast
 
@@ -81,17 +82,65 @@ def _send(assoc: Association, fallback: Any, entry: Entry, **options: Any) -> Da
 
 
 def _exchange(assoc: Association, request: C_STORE, context_id: int) -> Dataset:
-    """Send a request and wait for its answer, with the association's own reactor held, as pynetdicom does."""
-    assoc._reactor_checkpoint.clear()
-    while not assoc._is_paused:
-        time.sleep(0.0001)
-    assoc.dimse.send_msg(request, context_id)
-    _, answer = assoc.dimse.get_msg(block=True)
-    assoc._reactor_checkpoint.set()
+    """Send a request and wait for its answer, which the association's own reactor must not take.
+
+    Raises:
+        RuntimeError: the association has ended, as pynetdicom's own `send_c_store` does.
+    """
+    if not assoc.is_established:
+        raise RuntimeError("The association to send on has ended.")
+    _hold_reactor(assoc)
+    try:
+        assoc.dimse.send_msg(request, context_id)
+        _, answer = assoc.dimse.get_msg(block=True)
+    finally:
+        assoc._reactor_checkpoint.set()
     if answer is None:
         assoc._handle_no_response()
         return Dataset()
     return assoc._check_received_status(answer)
+
+
+class ReactorGate(threading.Event):
+    """Where the reactor of an association waits while somebody sends on it; tells when it really does.
+
+    pynetdicom's `_is_paused` is true a moment too long: after the reactor has passed, and before it takes a message. On
+    a busy machine the answer arrives in that moment, is taken for a request, and who waits for it waits in vain.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passing = threading.Lock()
+        self.holds = False
+        self.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Pass, or be held."""
+        with self._passing:
+            if self.is_set():
+                return True
+            self.holds = True
+        return super().wait(timeout)
+
+    def clear(self) -> None:
+        """Hold whoever comes from now on."""
+        with self._passing:
+            super().clear()
+
+    def set(self) -> None:
+        """Let all pass."""
+        with self._passing:
+            self.holds = False
+            super().set()
+
+
+def _hold_reactor(assoc: Association) -> None:
+    gate = assoc._reactor_checkpoint
+    if threading.current_thread() is assoc:  # a C-GET is served by the reactor's own thread
+        return
+    gate.clear()
+    while assoc.is_alive() and not (gate.holds if isinstance(gate, ReactorGate) else assoc._is_paused):
+        time.sleep(0.0001)
 
 
 def prepare_connection(event: evt.Event) -> None:
@@ -107,4 +156,5 @@ def prepare_connection(event: evt.Event) -> None:
 def on_move_connection_open(event: evt.Event) -> None:
     """Prepare the association that a C-MOVE opens to its destination."""
     prepare_connection(event)
+    event.assoc._reactor_checkpoint = ReactorGate()
     send_as_stored(event.assoc)

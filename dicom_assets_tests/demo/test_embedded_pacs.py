@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,12 @@ from pynetdicom.association import Association
 
 from dicom_assets.demo.embedded_pacs import EmbeddedPacs
 from dicom_assets.demo.pacs_index import META_START, SOP_UID, read_entry
+from dicom_assets.demo.pacs_transfer import ReactorGate
 from dicom_assets.demo.plan import DemoStudy
 from dicom_assets.demo.studies import DemoFile
 from dicom_assets.errors import ConfigurationError
 from dicom_assets_tests.demo.conftest import AE_TITLE
+from dicom_assets_tests.waiting import wait_until
 
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -265,3 +268,20 @@ def test_an_entry_knows_where_its_data_set_begins(mixed: Loaded) -> None:
         assert entry.data_offset > META_START
         assert entry.text(SOP_UID) == file.sop_instance_uid
         assert file.sop_instance_uid not in repr(entry)
+
+
+def test_the_gate_of_a_reactor_holds_who_waits_at_it_and_nobody_who_has_passed() -> None:
+    gate = ReactorGate()
+    passed = gate.wait(0)
+    gate.clear()
+    held_before = gate.holds
+    reactor = threading.Thread(target=gate.wait)
+    reactor.start()
+    wait_until(lambda: gate.holds, "a reactor at the gate")
+    gate.set()
+    reactor.join(10)
+
+    assert passed
+    assert not held_before
+    assert not reactor.is_alive()
+    assert not gate.holds
