@@ -216,7 +216,7 @@ def _earliest_date(study: tuple[str, Sequence[InstanceIdentity]]) -> str:
 
 
 def _patient_of(study_uid: str, identities: Sequence[InstanceIdentity]) -> PatientIdentity:
-    """The one patient of a study; a study that names none is a patient of its own.
+    """The one patient of a study; a study that names none, or by a name or birth date alone, is a patient of its own.
 
     Raises:
         StudyError: the instances are of several patients.
@@ -224,6 +224,6 @@ def _patient_of(study_uid: str, identities: Sequence[InstanceIdentity]) -> Patie
     patients = [one.patient for one in identities]
     require_one_patient(patients, "sort its files out, then run again.")
     found = max(patients, key=lambda one: (one.issuer, one.patient_name, one.birth_date))
-    if found.patient_id or found.patient_name or found.birth_date:
+    if found.patient_id or (found.patient_name and found.birth_date):
         return found
     return replace(found, patient_id=study_uid, issuer="study without patient")

@@ -128,12 +128,12 @@ def test_other_content_under_the_same_uid_is_kept_back(tmp_path: Path, source: P
     assert len(files_below(tmp_path / "out")) == 2
 
 
-def test_studies_that_name_no_patient_are_patients_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [{}, {"PatientName": "UNKNOWN"}, {"PatientBirthDate": "19000101"}])
+def test_studies_that_name_no_patient_are_patients_of_their_own(tmp_path: Path, known: dict[str, str]) -> None:
     for number in (1, 2):
         put(
             tmp_path / "in" / f"{number}.dcm",
-            PatientID="",
-            PatientName="",
+            **{"PatientID": "", "PatientName": "", "PatientBirthDate": "", **known},
             StudyInstanceUID=f"1.2.826.0.1.99.8.{number}",
             SOPInstanceUID=f"1.2.826.0.1.99.8.{number}.1",
         )
