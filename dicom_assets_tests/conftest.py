@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from dicom_assets_tests.certificates import Certificates, make_certificates
 from dicom_assets_tests.deployment import Deployment, deploy
 from dicom_assets_tests.scripted_pacs import CANARY, ScriptedPacs
 from dicom_assets_tests.small_disk import mounted_disk
+
+# pynetdicom puts programs of the names of DCMTK's into virtual environments: one that is active would hide DCMTK's own.
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder, "..", "pyvenv.cfg").is_file()
+)
 
 # Peers of pynetdicom in tests leak no socket that could be found open in whatever test comes next.
 AssociationSocket._shutdown_socket = lambda transport: close_even_if_reset(transport.socket)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,10 +74,7 @@ def tool() -> Callable[[str], str]:
     """The path of a DCMTK or dicom3tools program; the test is skipped where the machine has none."""
 
     def path_of(name: str) -> str:
-        # pynetdicom puts scripts of the same names beside the interpreter.
-        beside = str(Path(sys.executable).parent)
-        elsewhere = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != beside)
-        path = shutil.which(name, path=elsewhere)
+        path = shutil.which(name)
         if path is None:
             pytest.skip(f"{name} is not installed")
         return path
