@@ -257,6 +257,14 @@ class FolderStudyStore:
         folder = self._folder(study_key) / stage
         return FinishedStage(folder).manifest() if (folder / MANIFEST).is_file() else None
 
+    def left_in_draft(self, study_key: StudyKey, stage: Stage, name: str) -> bytes | None:
+        """A file that a run which ended before its time left in the draft of a stage; or None."""
+        with storage_errors(f"read the draft of stage {stage}"):
+            try:
+                return (self._folder(study_key) / f".{stage}.draft" / INSTANCES / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
     def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
         """The manifests of that stage of all other studies that have it and of which it was not taken back."""
         with storage_errors("look through the studies"):

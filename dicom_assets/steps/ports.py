@@ -380,6 +380,9 @@ class StudyStore(Protocol):
     def manifest_of(self, study_key: StudyKey, stage: Stage) -> Mapping[str, Any] | None:
         """The manifest of a stage that was finished once, also where its images were removed or it was taken back."""
 
+    def left_in_draft(self, study_key: StudyKey, stage: Stage, name: str) -> bytes | None:
+        """A file that a run which ended before its time left in the draft of a stage; or None."""
+
     def others(self, stage: Stage, than: StudyKey) -> Iterator[Mapping[str, Any]]:
         """The manifests of that stage of all other studies that have it and of which it was not taken back."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Any
 
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
 from dicom_assets.steps.patience import Patience
-from dicom_assets.steps.ports import Progress, ResearchPacs, StageDraft, StageFolder, StudyStore
+from dicom_assets.steps.ports import Progress, ResearchPacs, StageFolder, StudyStore
 from dicom_assets.steps.register_study import require_something
 from dicom_assets.steps.sending import Sending
 from dicom_assets.steps.turnstile import Turnstile
@@ -18,7 +17,7 @@ from dicom_assets.study import OutgoingInstance, Stage, StudyKey, StudyListing
 
 Instances = Sequence[Mapping[str, Any]]
 
-_JOURNAL = "sending.json"
+JOURNAL = "sending.json"
 """What a run set out to send, kept in the draft, so that the next run knows what an interrupted one left there."""
 
 
@@ -55,15 +54,15 @@ def publish_study(
     finished = None if refresh else standing(store, study_key, Stage.PUBLISHED, inputs)
     if finished is not None and _is_all_there(listed(), finished.manifest()["hashes"]):
         return StageOutcome(study_key, Stage.PUBLISHED, finished, redone=False)
-    draft = store.draft(study_key, Stage.PUBLISHED, resume=_JOURNAL)
-    elsewhere = _sent_before(store, study_key, draft)
+    draft = store.draft(study_key, Stage.PUBLISHED, resume=JOURNAL)
+    elsewhere = sent_before(store, study_key)
     before = elsewhere.pop(research_pacs.name, {})
     began = turnstile.wait(patience.pause)
     watch = Stopwatch()
     listing = listed()  # what is there now: the wait may have taken hours
     _refuse_outdated(listing, hashes, before)
     journal = {"research_pacs": research_pacs.name, "hashes": hashes, "elsewhere": elsewhere}
-    draft.write(_JOURNAL, json.dumps(journal).encode())
+    draft.write(JOURNAL, json.dumps(journal).encode())
     outgoing = [_outgoing(deidentified, instance) for instance in instances]
     sending = Sending(study_uid, outgoing, research_pacs, patience, progress)
     try:
@@ -91,7 +90,7 @@ def _is_all_there(listing: StudyListing, hashes: Mapping[str, str]) -> bool:
     return {ref.sop_instance_uid for ref in listing.instances} == hashes.keys()
 
 
-def _sent_before(store: StudyStore, study_key: StudyKey, draft: StageDraft) -> dict[str, dict[str, str]]:
+def sent_before(store: StudyStore, study_key: StudyKey) -> dict[str, dict[str, str]]:
     """By research PACS, SOP Instance UID to content hash of what earlier runs published there, or set out to."""
     sent: dict[str, dict[str, str]] = {}
 
@@ -103,9 +102,9 @@ def _sent_before(store: StudyStore, study_key: StudyKey, draft: StageDraft) -> d
     if folder is not None:
         manifest = folder.manifest()
         note(manifest["inputs"]["research_pacs"], manifest)
-    if _JOURNAL in draft.names():
-        with closing(draft.open(_JOURNAL)) as file:
-            journal = json.load(file)
+    left = store.left_in_draft(study_key, Stage.PUBLISHED, JOURNAL)
+    if left is not None:
+        journal = json.loads(left)
         note(journal["research_pacs"], journal)
     return sent
 

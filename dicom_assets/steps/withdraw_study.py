@@ -29,6 +29,7 @@ from dicom_assets.steps.ports import (
     Unlinking,
     Withdrawals,
 )
+from dicom_assets.steps.publish_study import sent_before
 from dicom_assets.study import Fact, Stage, StudyKey, StudyListing
 from dicom_assets.withdrawal import BY_HAND, Withdrawal, WithdrawalState
 
@@ -36,6 +37,8 @@ GONE_SECONDS = 30.0
 """How long a PACS that was told to delete may go on listing the study: some delete when they have time."""
 LOCK_SECONDS = 120.0
 """How long a run that is publishing the study has to see that it is withdrawn; it looks between two instances."""
+SETTLE_SECONDS = 10.0
+"""Some PACSs list what they stored only after a while: so long after a run let go of a study, it is looked for."""
 PAUSE_SECONDS = 0.5
 CONTROLS = 3
 """So many other published studies are asked for where nothing else shows that the PACS answers at all."""
@@ -140,13 +143,15 @@ class _Known:
             manifest = around.store.manifest_of(study_key, stage)
             if manifest is not None:
                 self._note(stage, manifest, original)
+        sent = sent_before(around.store, study_key)
+        self.instances.update(*sent.values())
+        self.published_to.update(sent)
 
     def _note(self, stage: Stage, manifest: Mapping[str, Any], original: str) -> None:
         if stage is Stage.PUBLISHED:
-            published = {**manifest.get("elsewhere", {}), manifest["inputs"]["research_pacs"]: manifest["hashes"]}
             self.study_uids.add(_published_uid(manifest, original))
-            self.instances.update(*published.values())
-            self.published_to.update(published)
+            self.instances.update(manifest["hashes"])
+            self.published_to.add(manifest["inputs"]["research_pacs"])
         else:
             self.study_uids.update(one["study_instance_uid"] for one in manifest["instances"])
             self.instances.update(one["sop_instance_uid"] for one in manifest["instances"])
@@ -178,6 +183,8 @@ def withdraw_study(plan: Plan, around: Surroundings, *, may_be_elsewhere: bool =
     around.audit.event("withdrawal_started", key, {"reason": withdrawal.reason, "by": around.by})
     around.review_db.mark_withdrawn(plan.original_study_uid, _message(withdrawal, is_gone=False), is_gone=False)
     with _held(key, around):
+        if key in around.withdrawals.in_flight():
+            around.pause(SETTLE_SECONDS)
         plan = plan_withdrawal(key, around, plan.study_uids)
         found = plan.found
         problem = _remove(plan, around)

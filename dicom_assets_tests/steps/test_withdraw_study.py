@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,10 @@ import pytest
 
 from dicom_assets.cli.surroundings import settings_as_resources
 from dicom_assets.defs.withdrawing import open_withdrawing
+from dicom_assets.steps.publish_study import JOURNAL
 from dicom_assets.steps.withdraw_study import Surroundings, plan_withdrawal, withdraw_study
 from dicom_assets.withdrawal import WithdrawalState
+from dicom_assets_tests.orthanc import running_orthanc
 from dicom_assets_tests.small_studies import INSTANCES
 from dicom_assets_tests.test_certificates import needs_orthanc
 from dicom_assets_tests.withdrawing import GOES, STAYS, Published, site_with_orthanc
@@ -89,3 +93,21 @@ def test_a_study_that_kept_its_uid_can_be_removed_by_hand(retaining: Published) 
     assert GOES.study_uid not in by_hand.output
     assert confirmed.exit_code == 0, confirmed.output
     assert retaining.record().state == "withdrawn"
+
+
+def test_a_sending_that_was_interrupted_is_known_when_the_settings_name_another_pacs(tmp_path: Path) -> None:
+    with site_with_orthanc(tmp_path / "site") as site, running_orthanc("RESEARCH", tmp_path / "later", {}) as later:
+        interrupt_publishing(site)
+        stage = site.deployment.data / "studies" / site.key / "published"
+        written = json.loads((stage / "manifest.json").read_text())
+        shutil.rmtree(stage)
+        draft = stage.with_name(".published.draft") / "instances"
+        draft.mkdir(parents=True)
+        journal = {"research_pacs": written["inputs"]["research_pacs"], "hashes": written["hashes"], "elsewhere": {}}
+        (draft / JOURNAL).write_text(json.dumps(journal))
+
+        result = site.withdraw("--yes", RESEARCH_PACS_PORT=str(later.dicom_port), RESEARCH_PACS_REST_URL=later.url)
+
+        assert result.exit_code == 3
+        assert f"With settings that name {journal['research_pacs']}" in result.stderr
+        assert site.record().state == "awaiting-removal"
