@@ -168,6 +168,20 @@ class TestReports:
         assert [len(request.ReferencedSOPSequence) for request in pacs.requests] == [4, 4, 1]
         assert len({request.TransactionUID for request in pacs.requests}) == 3
 
+    def test_pacs_that_stops_to_offer_it_between_two_parts_is_away_and_what_failed_is_not_forgotten(
+        self, local: LocalNode, pacs: CommittingPacs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def report_and_offer_it_no_more(request: Request) -> None:
+            request.wait_for_release()
+            pacs.status = 0x0122
+            request.report_to(local.port, request.outcome(failing=1))
+
+        monkeypatch.setattr(commitment_module, "LARGEST_REQUEST", 4)
+        pacs.report = report_and_offer_it_no_more
+
+        with pytest.raises(PacsAwayError, match=r"reported on 4 of 9 instance\(s\)"):
+            asking(local, pacs.port, times=BRIEF_HERE).of(instances(9))
+
     def test_studies_that_are_asked_for_at_once_share_the_port(self, local: LocalNode, pacs: CommittingPacs) -> None:
         both_are_waiting = threading.Barrier(2)
 

@@ -75,7 +75,7 @@ class StorageCommitment:
         """What the PACS answers; None where it is not to be asked, or does not offer it and need not.
 
         Raises:
-            PacsAwayError: it can't be asked now, or did not report in time.
+            PacsAwayError: it can't be asked now, did not report in time, or stopped to offer it between two parts.
             PacsError: it does not offer it and has to, or refuses the request.
             ConfigurationError: we can't listen for its report.
         """
@@ -89,6 +89,11 @@ class StorageCommitment:
                 committed |= commitment.committed
                 failed |= commitment.failed
         except _NotOfferedError as error:
+            if committed or failed:
+                raise PacsAwayError(
+                    f"{self.pacs.name} reported on {len(committed) + len(failed)} of {len(instances)} instance(s) and "
+                    f"then no longer offered storage commitment ({error}): run again later."
+                ) from None
             if self.mode == "auto":
                 return None
             message = (
