@@ -95,8 +95,12 @@ class Listener:
             thread = threading.Thread(
                 target=self._run, args=(connection, peer, is_crowded), name="association", daemon=True
             )
+            try:
+                thread.start()
+            except RuntimeError:  # no room for one more thread in this process: the next connection may find some
+                connection.close()
+                return
             self._open[connection] = thread
-        thread.start()
 
     def _run(self, connection: socket.socket, peer: str, is_crowded: bool) -> None:
         try:
