@@ -132,6 +132,8 @@ def end_session(process: subprocess.Popen[bytes]) -> int:
         while time.monotonic() < end and not _has_ended(process):
             time.sleep(0.02)
         _signal(process, signal.SIGKILL)
+        while time.monotonic() < end + END_SECONDS and set(_members(process.pid)) - {process.pid}:
+            time.sleep(0.005)  # what was killed takes a moment to be gone
     return process.wait()
 
 
@@ -183,13 +185,14 @@ class Memory:
 
 
 def _members(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
             continue
         with suppress(OSError):
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
+            if int(fields[3]) == session and fields[0] not in "ZX":
                 found.append(int(folder.name))
     return found
 
