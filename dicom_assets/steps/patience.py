@@ -14,6 +14,9 @@ from dicom_assets.errors import PacsAwayError
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
+SETTLE_SECONDS = 10.0
+"""Some PACSs list what they stored only after a while: so long after it may have been sent, it is looked for again."""
+
 T = TypeVar("T")
 Pause = Callable[[float, str], None]
 """Waits so many seconds, and says why; raises RunStoppedError when the run is ended meanwhile."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dicom_assets.errors import StudyError
 from dicom_assets.steps.manifests import StageOutcome, Stopwatch, commit, standing
-from dicom_assets.steps.patience import Patience
+from dicom_assets.steps.patience import SETTLE_SECONDS, Patience
 from dicom_assets.steps.ports import Progress, ResearchPacs, StageFolder, StudyStore
 from dicom_assets.steps.register_study import require_something
 from dicom_assets.steps.sending import Sending
@@ -60,6 +60,9 @@ def publish_study(
     began = turnstile.wait(patience.pause)
     watch = Stopwatch()
     listing = listed()  # what is there now: the wait may have taken hours
+    if _changed(hashes, before) - _present(listing, hashes):
+        patience.pause(SETTLE_SECONDS, "other content was sent before, which the research PACS may list after a while")
+        listing = listed()
     _refuse_outdated(listing, hashes, before)
     journal = {"research_pacs": research_pacs.name, "hashes": hashes, "elsewhere": elsewhere}
     draft.write(JOURNAL, json.dumps(journal).encode())
@@ -109,15 +112,21 @@ def sent_before(store: StudyStore, study_key: StudyKey) -> dict[str, dict[str, s
     return sent
 
 
-def _refuse_outdated(listing: StudyListing, hashes: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Stop where the research PACS holds another content, or one of unknown origin: it may keep it whatever is sent.
-
-    Where it tells only how many it holds, every instance is taken for one that it may hold.
-    """
+def _present(listing: StudyListing, hashes: Mapping[str, str]) -> set[str]:
+    """What the research PACS may hold: where it tells only how many, every instance is taken for one of them."""
     if listing.instances is None:
-        present = set(hashes) if listing.total else set()
-    else:
-        present = {ref.sop_instance_uid for ref in listing.instances}
+        return set(hashes) if listing.total else set()
+    return {ref.sop_instance_uid for ref in listing.instances}
+
+
+def _changed(hashes: Mapping[str, str], before: Mapping[str, str]) -> set[str]:
+    """What was sent before with another content."""
+    return {uid for uid, digest in hashes.items() if before.get(uid, digest) != digest}
+
+
+def _refuse_outdated(listing: StudyListing, hashes: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Stop where the research PACS holds another content, or one of unknown origin: it may keep it whatever is sent."""
+    present = _present(listing, hashes)
     outdated = sum(before.get(uid) != digest for uid, digest in hashes.items() if uid in present)
     if outdated:
         raise StudyError(

@@ -18,6 +18,7 @@ from dicom_assets.errors import (
     StudyBusyError,
     StudyNotApprovedError,
 )
+from dicom_assets.steps.patience import SETTLE_SECONDS
 from dicom_assets.steps.ports import (
     AuditTrail,
     IdentityDb,
@@ -37,8 +38,6 @@ GONE_SECONDS = 30.0
 """How long a PACS that was told to delete may go on listing the study: some delete when they have time."""
 LOCK_SECONDS = 120.0
 """How long a run that is publishing the study has to see that it is withdrawn; it looks between two instances."""
-SETTLE_SECONDS = 10.0
-"""Some PACSs list what they stored only after a while: so long after a run let go of a study, it is looked for."""
 PAUSE_SECONDS = 0.5
 CONTROLS = 3
 """So many other published studies are asked for where nothing else shows that the PACS answers at all."""

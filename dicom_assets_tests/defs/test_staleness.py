@@ -9,6 +9,7 @@ import pytest
 from dicom_assets.demo.pacs_index import Entry
 from dicom_assets.study import Stage
 from dicom_assets_tests.conftest import Site, SmallSite
+from dicom_assets_tests.waiting import has_happened
 
 STRICT_PROFILE = """
 name: strict
@@ -109,6 +110,19 @@ def test_instances_of_unknown_origin_in_the_research_pacs_are_not_taken_for_ours
     key = site.deployment.study_key(site.study().study_uid)
     shutil.rmtree(site.deployment.data / "studies")
     use_another_profile(site)
+
+    result = site.deployment.execute(partition=key)
+
+    assert not result.success
+    assert "not known to be what would be sent now" in site.deployment.overview()
+
+
+def test_what_was_sent_before_and_is_listed_late_is_not_taken_for_what_is_sent_now(make_site: SmallSite) -> None:
+    site = make_site((5,))
+    assert site.deployment.execute().success
+    key = site.deployment.study_key(site.study().study_uid)
+    use_another_profile(site)
+    site.research.lists = lambda _entry: has_happened(site.deployment, event="study_waits")
 
     result = site.deployment.execute(partition=key)
 
